@@ -1,0 +1,2 @@
+"""kcompile."""
+__version__ = "0.1.0"

@@ -1,0 +1,115 @@
+"""Writing files so that nothing is ever half-written, and reading them with our errors."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from kcompile.errors import StorageError, UsageError
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """A stream whose bytes become the file ``path`` when the block ends well, else nothing does.
+
+    Raises:
+        StorageError: the folder cannot be written to, or the disk is full.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise storage_error(error, path) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes ``text`` as UTF-8, whole or not at all.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    with written(path) as stream:
+        stream.write(text.encode())
+
+
+def make_folder(path: Path) -> Path:
+    """The folder ``path``, made where it is missing.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, path) from error
+    return path
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file that the user named.
+
+    Raises:
+        UsageError: it does not exist or is a folder.
+        StorageError: it cannot be read.
+    """
+    require_file(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def require_file(path: Path) -> Path:
+    """``path`` itself, once it is known to be a file.
+
+    Raises:
+        UsageError: it does not exist or is a folder.
+    """
+    if not path.exists():
+        raise UsageError("no such file", where=path, hint="check the path")
+    if path.is_dir():
+        raise UsageError("is a folder, not a file", where=path, hint="name a file in it")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def storage_error(error: OSError, path: Path) -> StorageError:
+    """What the operating system said, as one of our errors."""
+    return StorageError(
+        (error.strerror or str(error)).lower(),
+        where=path,
+        hint="choose a place with room that you may write to",
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,37 @@
+"""The circuit graph: types, validation, dv/dt, digest, and the networkx view."""
+
+from kcompile.ir.arrays import FloatArray, IndexArray, OffsetArray
+from kcompile.ir.digest import digest
+from kcompile.ir.dynamics import derivative, edge_currents, hand_over, phase_output
+from kcompile.ir.graph import COEFFICIENTS, EdgeBatch, Fill, Graph, Phase
+from kcompile.ir.laws import LAWS, Coefficients, Law, get_law
+from kcompile.ir.phi import LEAKY_SLOPE, Phi
+from kcompile.ir.trace import Trace
+from kcompile.ir.validate import validate
+from kcompile.ir.view import to_networkx, write_graphml
+
+__all__ = [
+    "COEFFICIENTS",
+    "LAWS",
+    "LEAKY_SLOPE",
+    "Coefficients",
+    "EdgeBatch",
+    "Fill",
+    "FloatArray",
+    "Graph",
+    "IndexArray",
+    "Law",
+    "OffsetArray",
+    "Phase",
+    "Phi",
+    "Trace",
+    "derivative",
+    "digest",
+    "edge_currents",
+    "get_law",
+    "hand_over",
+    "phase_output",
+    "to_networkx",
+    "validate",
+    "write_graphml",
+]

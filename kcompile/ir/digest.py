@@ -1,0 +1,35 @@
+"""Equality of graphs: a digest of their arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+import numpy as np
+
+from kcompile.ir.graph import COEFFICIENTS, Graph
+
+
+def digest(graph: Graph) -> str:
+    """SHA-256 (hex) of what the graph computes and how its edges are grouped.
+
+    Independent of the machine: little-endian arrays, no padding, no names of files. The trace
+    back to the checkpoint does not count.
+    """
+    state = hashlib.sha256(b"kcompile.graph/1")
+    state.update(struct.pack("<qq", len(graph.phases), graph.inputs))
+    state.update(np.asarray(graph.outputs, "<i4").tobytes())
+    state.update(np.asarray(graph.capacitance, "<f8").tobytes())
+    for phase in graph.phases:
+        residual = -1 if phase.residual is None else phase.residual
+        state.update(struct.pack("<qdq", phase.nodes, phase.duration, residual))
+        state.update(phase.fill.encode())
+        for batch in phase.batches:
+            state.update(batch.phi.encode() + struct.pack("<q", len(batch)))
+            state.update(np.asarray(batch.src, "<i4").tobytes())
+            state.update(np.asarray(batch.dst, "<i4").tobytes())
+            for name in COEFFICIENTS:
+                state.update(np.asarray(batch.column(name), "<f8").tobytes())
+            if batch.group_ptr is not None:
+                state.update(np.asarray(batch.group_ptr, "<i8").tobytes())
+    return state.hexdigest()

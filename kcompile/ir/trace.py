@@ -1,0 +1,51 @@
+"""Which edges of the checkpoint an edge of the graph stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from kcompile.ir.arrays import OffsetArray, frozen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """Edge ``e`` stands for checkpoint edges ``index[ptr[e]:ptr[e+1]]`` of its phase.
+
+    Args:
+        ptr: ``int64[E+1]``, ascending from 0.
+        index: ``int64[ptr[-1]]``, edge numbers within the phase as the checkpoint counts them.
+    """
+
+    ptr: OffsetArray
+    index: OffsetArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ptr", frozen(self.ptr, np.int64))
+        object.__setattr__(self, "index", frozen(self.index, np.int64))
+
+    @classmethod
+    def identity(cls, count: int, start: int = 0) -> Self:
+        """Edges ``start .. start+count`` standing for themselves."""
+        return cls(np.arange(count + 1), np.arange(start, start + count))
+
+    def __len__(self) -> int:
+        return len(self.ptr) - 1
+
+    @property
+    def first(self) -> OffsetArray:
+        """The first checkpoint edge of each edge, ``int64[E]``."""
+        return self.index[self.ptr[:-1]]
+
+    def take(self, order: OffsetArray) -> Trace:
+        """The trace of the edges ``order``, in that order."""
+        lengths = np.diff(self.ptr)[order]
+        ptr = np.concatenate(([0], np.cumsum(lengths)))
+        position = np.arange(ptr[-1]) - np.repeat(ptr[:-1], lengths)
+        return Trace(ptr, self.index[np.repeat(self.ptr[:-1][order], lengths) + position])
+
+    def merge(self, starts: OffsetArray) -> Trace:
+        """Runs of edges ``starts[k]:starts[k+1]`` become one edge each (the last run ends at E)."""
+        return Trace(np.append(self.ptr[starts], self.ptr[-1]), self.index)

@@ -1,0 +1,97 @@
+"""What must hold of every graph, checked with errors that name the phase and the edge."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from kcompile.errors import GraphError
+from kcompile.ir.graph import COEFFICIENTS, EdgeBatch, Graph, Phase
+
+
+def validate(graph: Graph) -> Graph:
+    """The same graph, once every invariant has been seen to hold.
+
+    Raises:
+        GraphError: no phase; a node, output, input count or residual that does not exist; an
+            array of the wrong length; a coefficient, duration or capacitance that is not finite
+            (capacitance and duration: positive); a grouping that is not one.
+    """
+    if not graph.phases:
+        raise GraphError("the graph has no phase")
+    if len(graph.capacitance) != graph.nodes:
+        raise GraphError(f"{len(graph.capacitance)} capacitances for {graph.nodes} nodes")
+    bad = np.flatnonzero(~(np.isfinite(graph.capacitance) & (graph.capacitance > 0)))
+    if bad.size:
+        node = int(bad[0]) + 1
+        raise GraphError(
+            f"capacitance {graph.capacitance[node - 1]!r} is not positive", where=f"node {node}"
+        )
+    if not 0 <= graph.inputs <= graph.phases[0].nodes:
+        raise GraphError(f"{graph.inputs} inputs for {graph.phases[0].nodes} nodes of phase 0")
+    last = graph.phases[-1].nodes
+    if not len(graph.outputs):
+        raise GraphError("no node is read out")
+    if graph.outputs.min() < 1 or graph.outputs.max() > last:
+        raise GraphError(f"a read-out node is outside 1..{last}, the nodes of the last phase")
+    for index, phase in enumerate(graph.phases):
+        _check_phase(graph, index, phase)
+    return graph
+
+
+def _check_phase(graph: Graph, index: int, phase: Phase) -> None:
+    where = f"phase {index}"
+    if phase.nodes < 1:
+        raise GraphError("it has no node", where=where)
+    if not (math.isfinite(phase.duration) and phase.duration > 0):
+        raise GraphError(f"duration {phase.duration!r} is not positive", where=where)
+    if phase.residual is not None:
+        if not 0 <= phase.residual < index:
+            raise GraphError(f"residual from phase {phase.residual}, not an earlier one", where=where)
+        source = graph.phases[phase.residual].nodes
+        if source != phase.nodes:
+            raise GraphError(
+                f"residual adds {source} voltages to {phase.nodes}", where=where
+            )
+    for number, batch in enumerate(phase.batches):
+        _check_batch(batch, phase.nodes, f"{where}, batch {number}")
+
+
+def _check_batch(batch: EdgeBatch, nodes: int, where: str) -> None:
+    count = len(batch)
+    if batch.src.ndim != 1 or batch.dst.shape != batch.src.shape or len(batch.trace) != count:
+        raise GraphError("src, dst and trace differ in length", where=where)
+    for name in ("src", "dst"):
+        ends = getattr(batch, name)
+        bad = np.flatnonzero((ends < 0) | (ends > nodes))
+        if bad.size:
+            edge = int(bad[0])
+            raise GraphError(
+                f"{name} {ends[edge]} of edge {edge} is outside 0..{nodes}", where=where
+            )
+    for name in COEFFICIENTS:
+        values = getattr(batch, name)
+        if values.ndim and values.shape != (count,):
+            raise GraphError(f"{name} has {values.shape} values for {count} edges", where=where)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            edge = int(bad[0])
+            raise GraphError(f"{name} of edge {edge} is {values.flat[edge]!r}", where=where)
+    if batch.group_ptr is not None:
+        _check_groups(batch, where)
+
+
+def _check_groups(batch: EdgeBatch, where: str) -> None:
+    ptr = batch.group_ptr
+    assert ptr is not None
+    if ptr[0] != 0 or ptr[-1] != len(batch) or (np.diff(ptr) < 1).any():
+        raise GraphError("group_ptr does not cut the edges into groups", where=where)
+    if not (batch.phi.piecewise_linear and batch.is_diff.all()):
+        raise GraphError("only piecewise-linear diff edges can be grouped", where=where)
+    low, high = np.minimum(batch.src, batch.dst), np.maximum(batch.src, batch.dst)
+    same = (low[1:] == low[:-1]) & (high[1:] == high[:-1])
+    inner = np.ones(max(len(batch) - 1, 0), dtype=bool)
+    inner[ptr[1:-1] - 1] = False
+    if not same[inner].all():
+        raise GraphError("a group holds edges of different node pairs", where=where)
