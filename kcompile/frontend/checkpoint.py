@@ -7,6 +7,7 @@ Metadata key ``kcompile`` holds one JSON object (schema ``kcompile.checkpoint/1`
     phase.<k>.batch.<m>.dst      int32 [E]
     capacitance                  float64 [N]                 absent: 1 each
     encoder.<i>.weight, .bias    [out, in], [out]            likewise head.<i>
+    samples.inputs, .targets     [S, Nin], [S] or [S, M]     first samples of the task's test split
 
 so that any safetensors reader can load it; nothing in it is ever executed.
 """
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from kcompile.errors import CheckpointError, KcompileError
 from kcompile.files import read_bytes, sha256, written
-from kcompile.frontend.model import Model, TrainingSolver
+from kcompile.frontend.model import Model, Samples, TrainingSolver
 from kcompile.frontend.software import Linear, Relu, Select, Software
 from kcompile.ir import EdgeBatch, Fill, Graph, Phase, Trace, get_law, validate
 
@@ -96,6 +97,7 @@ class Checkpoint:
     solver: TrainingSolver | None = None
     normalisation: Mapping[str, Any] | None = None
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    samples: Samples | None = None
 
     @classmethod
     def from_graph(cls, graph: Graph, **fields: Any) -> Checkpoint:
@@ -140,6 +142,7 @@ class Checkpoint:
             self.training,
             source,
             None if source is None else sha256(source),
+            samples=self.samples,
         )
 
 
@@ -173,6 +176,9 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
         )
     if checkpoint.capacitance is not None:
         tensors["capacitance"] = np.ascontiguousarray(checkpoint.capacitance, dtype=np.float64)
+    if checkpoint.samples is not None:
+        tensors["samples.inputs"] = np.ascontiguousarray(checkpoint.samples.inputs)
+        tensors["samples.targets"] = np.ascontiguousarray(checkpoint.samples.targets)
     solver = checkpoint.solver
     description = {
         "schema": SCHEMA,
@@ -273,6 +279,9 @@ def _build(description: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Che
         None if solver is None else TrainingSolver(**solver),
         description.get("normalisation"),
         description.get("training") or {},
+        Samples(tensors["samples.inputs"], tensors["samples.targets"])
+        if "samples.inputs" in tensors
+        else None,
     )
 
 

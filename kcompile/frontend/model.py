@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kcompile.errors import InputError
+from kcompile.errors import CheckpointError, InputError
 from kcompile.frontend.software import Software
 from kcompile.ir import FloatArray, Graph, derivative, hand_over
 
@@ -41,6 +42,35 @@ class TrainingSolver:
 
 
 @dataclass(frozen=True, eq=False)
+class Samples:
+    """Test samples that travel with a network, as the network takes and gives them (normalised).
+
+    Args:
+        inputs: ``float64[S, Nin]``.
+        targets: ``[S]`` classes or ``float64[S, M]`` values.
+
+    Raises:
+        CheckpointError: the arrays do not describe the same samples, or a value is not finite.
+    """
+
+    inputs: FloatArray
+    targets: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        inputs = np.asarray(self.inputs, dtype=np.float64)
+        if inputs.ndim != 2 or self.targets.ndim not in (1, 2) or len(self.targets) != len(inputs):
+            raise CheckpointError(
+                f"test samples of shape {inputs.shape} with targets {self.targets.shape}"
+            )
+        if not (np.isfinite(inputs).all() and np.isfinite(self.targets).all()):
+            raise CheckpointError("a test sample has values that are not finite")
+        object.__setattr__(self, "inputs", inputs)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
     """A trained network, ready to be compiled.
 
@@ -56,6 +86,7 @@ class Model:
         source: the file it came from.
         sha256: of that file.
         notes: what a reader should know about how it was read.
+        samples: the first samples of the task's test split, where the file carries them.
     """
 
     graph: Graph
@@ -69,6 +100,7 @@ class Model:
     source: Path | None = None
     sha256: str | None = None
     notes: tuple[str, ...] = ()
+    samples: Samples | None = None
 
     @property
     def generative(self) -> bool:
