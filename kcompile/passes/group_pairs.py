@@ -1,0 +1,53 @@
+"""All piecewise-linear diff edges between two nodes become one device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from kcompile.ir import EdgeBatch, Graph
+from kcompile.passes.base import PassResult
+from kcompile.passes.orientation import oriented
+
+
+@dataclass(frozen=True)
+class GroupPairs:
+    """Groups piecewise-linear diff edges by their unordered pair of nodes.
+
+    Together they are one piecewise-linear function of one voltage, which lowering writes as one
+    device. Exact. Edges whose kink lies beyond ``reach`` stay alone: a table with a point that far
+    out would lose digits where it is used.
+
+    Args:
+        reach: largest ``|c/a|`` of a grouped edge, in software voltage units.
+    """
+
+    name: ClassVar[str] = "group-pairs"
+    reach: float = 1e6
+
+    def apply(self, graph: Graph) -> PassResult:
+        """The graph with its groupable edges sorted by pair and grouped, the others behind them."""
+        phases = (
+            phase.with_batches(
+                tuple(part for batch in phase.batches for part in self._group(batch))
+            )
+            for phase in graph.phases
+        )
+        return PassResult(graph.with_phases(phases))
+
+    def _group(self, batch: EdgeBatch) -> tuple[EdgeBatch, ...]:
+        if batch.group_ptr is not None or not batch.phi.piecewise_linear:
+            return (batch,)
+        near = np.abs(batch.column("c")) <= self.reach * np.abs(batch.column("a"))
+        fit = batch.is_diff & near & (batch.src != batch.dst)
+        if not fit.any():
+            return (batch,)
+        edges = np.flatnonzero(fit)
+        view = oriented(batch)
+        edges = edges[np.lexsort((edges, view.high[edges], view.low[edges]))]
+        low, high = view.low[edges], view.high[edges]
+        starts = np.flatnonzero(np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1])))
+        grouped = replace(batch.take(edges), group_ptr=np.append(starts, len(edges)))
+        return (grouped, batch.take(np.flatnonzero(~fit)))

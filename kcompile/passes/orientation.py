@@ -1,0 +1,41 @@
+"""One orientation for edges that say the same: source above destination, ground last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kcompile.ir import EdgeBatch, FloatArray, IndexArray
+
+
+@dataclass(frozen=True, eq=False)
+class Oriented:
+    """A batch seen from the higher node of each edge, ``high -> low``.
+
+    A current ``w*phi(a*vs + b*vd + c)`` from s to d is ``-w*phi(b*vd + a*vs + c)`` from d to s.
+
+    Args:
+        high, low: ``int32[E]``, the ends; ground can only be ``low``.
+        sign: ``float64[E]``, -1 where the edge ran ``low -> high``.
+        a, b: ``float64[E]``, coefficients of ``v_high`` and ``v_low``.
+    """
+
+    high: IndexArray
+    low: IndexArray
+    sign: FloatArray
+    a: FloatArray
+    b: FloatArray
+
+
+def oriented(batch: EdgeBatch) -> Oriented:
+    """The oriented view of a batch."""
+    flip = batch.src < batch.dst
+    a, b = batch.column("a"), batch.column("b")
+    return Oriented(
+        np.maximum(batch.src, batch.dst),
+        np.minimum(batch.src, batch.dst),
+        np.where(flip, -1.0, 1.0),
+        np.where(flip, b, a),
+        np.where(flip, a, b),
+    )

@@ -1,0 +1,79 @@
+"""Which passes an optimisation level runs, and what each of them did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kcompile.errors import UsageError
+from kcompile.ir import Graph, validate
+from kcompile.passes.base import Pass
+from kcompile.passes.drop_dead import DropDead
+from kcompile.passes.fold_ground import FoldGround
+from kcompile.passes.group_pairs import GroupPairs
+from kcompile.passes.merge_equal import MergeEqual
+from kcompile.passes.order_edges import OrderEdges
+
+_CLEAN: tuple[Pass, ...] = (FoldGround(), MergeEqual(), DropDead())
+
+LEVELS: tuple[tuple[Pass, ...], ...] = ((), _CLEAN, (*_CLEAN, GroupPairs(), OrderEdges()))
+"""The passes of ``-O0`` (literal), ``-O1`` (exact clean-ups) and ``-O2`` (all that is exact)."""
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """What one pass did, for the report.
+
+    Args:
+        name: of the pass.
+        edges_before, edges_after: devices in all phases (a group of edges counts once).
+        error_bound: current error it adds at any node, software units.
+        notes: its remarks.
+    """
+
+    name: str
+    edges_before: int
+    edges_after: int
+    error_bound: float
+    notes: tuple[str, ...] = ()
+
+
+def run_passes(graph: Graph, passes: tuple[Pass, ...]) -> tuple[Graph, tuple[PassRecord, ...]]:
+    """Runs ``passes`` in order over a valid graph.
+
+    Returns:
+        The last graph, validated, and one record a pass.
+
+    Raises:
+        GraphError: the graph is invalid.
+    """
+    records: list[PassRecord] = []
+    for step in passes:
+        result = step.apply(graph)
+        records.append(
+            PassRecord(
+                step.name, devices(graph), devices(result.graph), result.error_bound, result.notes
+            )
+        )
+        graph = result.graph
+    return validate(graph), tuple(records)
+
+
+def optimise(graph: Graph, level: int) -> tuple[Graph, tuple[PassRecord, ...]]:
+    """Runs the passes of ``-O<level>``.
+
+    Raises:
+        UsageError: there is no such level.
+        GraphError: the graph is invalid.
+    """
+    if not 0 <= level < len(LEVELS):
+        raise UsageError(f"no level {level}", where="-O", hint=f"levels: 0..{len(LEVELS) - 1}")
+    return run_passes(graph, LEVELS[level])
+
+
+def devices(graph: Graph) -> int:
+    """How many devices the graph's edges become: groups count once."""
+    return sum(
+        len(batch) if batch.group_ptr is None else len(batch.group_ptr) - 1
+        for phase in graph.phases
+        for batch in phase.batches
+    )
