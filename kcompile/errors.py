@@ -64,6 +64,14 @@ class InputError(ContentError):
     """Input voltages of the wrong width, kind or value."""
 
 
+class SolverError(ContentError):
+    """ODE solver settings that make no solver, or that do not reach the end."""
+
+
+class TrainingDiverged(ContentError):
+    """A training run whose loss became NaN or ran away."""
+
+
 class DeckError(ContentError):
     """A deck folder that cannot be judged."""
 
