@@ -1,0 +1,246 @@
+"""Model and options to a circuit that can be written as decks: passes, lowering, settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from kcompile.errors import UsageError
+from kcompile.frontend.model import Model
+from kcompile.ir import FloatArray, Graph, digest
+from kcompile.lower import FamilySpec, lower, read_family, single_deck
+from kcompile.netlist import (
+    SINGLE_WAVEFORM,
+    Circuit,
+    DeckFiles,
+    Family,
+    format_inputs,
+    layer_waveform,
+    write_decks,
+)
+from kcompile.passes import LEVELS, PassRecord, optimise
+from kcompile.units import Scale
+
+SWITCH_LIMIT = 20_000
+"""Most edges for which the literal switch circuit of Fig. 5 is the default."""
+
+STEPS = 200
+"""The simulator's step is at most a layer's duration divided by this."""
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """How to compile.
+
+    Args:
+        scale: the unit system.
+        device: device family; None: ``switch`` for piecewise-linear laws up to 20,000 edges
+            (with ``-O0`` or ``-O1``), else ``ideal``.
+        opt_level: 0, 1 or 2; None: what suits the family.
+        single_deck: all layers in one transient, with gated currents.
+        parameters: device parameters by name, in the units that the family states.
+        pdk: a folder of further device families.
+    """
+
+    scale: Scale = Scale()
+    device: str | None = None
+    opt_level: int | None = None
+    single_deck: bool = False
+    parameters: Mapping[str, float] = field(default_factory=dict[str, float])
+    pdk: Path | None = None
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """Where a phase is found in the waveforms that the decks write.
+
+    Args:
+        phase: index of the phase.
+        waveform: name of the raw file.
+        start, end: seconds within it.
+        duration: of the phase, software time.
+        time_unit: seconds per software time unit.
+        ramp: seconds that the phase's gate takes to open or close; 0: not gated.
+    """
+
+    phase: int
+    waveform: str
+    start: float
+    end: float
+    duration: float
+    time_unit: float
+    ramp: float = 0.0
+
+    def software_time(self, t: FloatArray) -> FloatArray:
+        """Software time since the phase began at the waveform's times ``t`` [P] in seconds.
+
+        A gated phase runs at the pace of its gate: software time is the area under it.
+        """
+        t = np.clip(np.asarray(t, dtype=np.float64) - self.start, 0.0, self.end - self.start)
+        if self.ramp > 0:
+            rest = np.clip(self.end - self.start - t, 0.0, self.ramp)
+            opening = np.minimum(t, self.ramp)
+            flat = np.clip(t - self.ramp, 0.0, None) - (self.ramp - rest)
+            t = opening**2 / (2 * self.ramp) + flat + (self.ramp**2 - rest**2) / (2 * self.ramp)
+        return np.minimum(t / self.time_unit, self.duration)
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A network as a circuit, ready to be written.
+
+    Args:
+        model: what was compiled.
+        graph: after the passes.
+        options: with device and level filled in.
+        note: which device family and level were chosen, and why.
+        passes: what each pass did.
+        circuit: the elements.
+        seconds: how long compiling took.
+    """
+
+    model: Model
+    graph: Graph
+    options: CompileOptions
+    note: str
+    passes: tuple[PassRecord, ...]
+    circuit: Circuit
+    seconds: float
+
+    @property
+    def scale(self) -> Scale:
+        """The unit system."""
+        return self.options.scale
+
+    @property
+    def device(self) -> str:
+        """Name of the device family."""
+        return self.circuit.family.name
+
+    @property
+    def opt_level(self) -> int:
+        """The ``-O`` level."""
+        assert self.options.opt_level is not None
+        return self.options.opt_level
+
+    @property
+    def simulator_options(self) -> Mapping[str, float | None]:
+        """What the decks' ``.options`` line says."""
+        return self.circuit.options
+
+    @property
+    def layers(self) -> tuple[LayerPlan, ...]:
+        """Where each phase is found in the waveforms."""
+        plans: list[LayerPlan] = []
+        single = self.circuit.single
+        for index, layer in enumerate(self.circuit.layers):
+            ramp = 0.0 if single is None else single.ramp
+            start = 0.0 if single is None else single.starts[index]
+            name = layer_waveform(layer.number) if single is None else SINGLE_WAVEFORM
+            duration = self.graph.phases[index].duration
+            end = start + layer.duration + ramp
+            plans.append(
+                LayerPlan(index, name, start, end, duration, self.scale.time_unit, ramp)
+            )
+        return tuple(plans)
+
+    def write(self, folder: Path, initial: FloatArray) -> DeckFiles:
+        """Writes the decks.
+
+        Args:
+            folder: made where it is missing.
+            initial: ``float64[N]``, software voltages of the first phase's nodes at t = 0.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        return write_decks(self.circuit, folder, self._inputs(initial))
+
+    def inputs_text(self, initial: FloatArray) -> str:
+        """What ``inputs.inc`` says for other initial voltages ``[N]`` (as in ``write``)."""
+        return format_inputs(self.circuit, self._inputs(initial))
+
+    def _inputs(self, initial: FloatArray) -> FloatArray:
+        return np.asarray(initial, dtype=np.float64)[: self.graph.inputs] * self.scale.v0
+
+
+def compile_model(model: Model, options: CompileOptions | None = None) -> Compiled:
+    """Compiles a network into a circuit.
+
+    Raises:
+        UsageError: an option is out of range, or options that contradict each other.
+        PdkError: the device family cannot build one of the network's laws.
+    """
+    began = time.perf_counter()
+    options, family, note = _resolve(model.graph, options or CompileOptions())
+    assert options.opt_level is not None
+    graph, passes = optimise(model.graph, options.opt_level)
+    layers = lower(graph, family, options.scale, single=options.single_deck)
+    circuit = Circuit(
+        layers,
+        Family(family.name, family.folder, family.values(options.scale, options.parameters)),
+        tuple(graph.outputs.tolist()),
+        graph.inputs,
+        options.scale.v0,
+        simulator_options(options.scale),
+        STEPS,
+        _header(model, options, note),
+        single_deck(layers) if options.single_deck else None,
+    )
+    return Compiled(model, graph, options, note, passes, circuit, time.perf_counter() - began)
+
+
+def simulator_options(scale: Scale) -> dict[str, float | None]:
+    """ngspice options derived from the units, so that answers do not depend on the scale.
+
+    The charge tolerance is what matters: ngspice's default of 1e-14 C is a floor of 10 V on 1 fF.
+    """
+    return {
+        "klu": None,
+        "reltol": 1e-6,
+        "abstol": 1e-9 * scale.i0,
+        "vntol": 1e-9 * scale.v0,
+        "chgtol": 1e-2 * scale.c0 * scale.v0,
+        "trtol": 7.0,
+        "gmin": 1e-12 / scale.resistance_unit,
+        "pivtol": 1e-13 / scale.resistance_unit,
+    }
+
+
+def _resolve(graph: Graph, options: CompileOptions) -> tuple[CompileOptions, FamilySpec, str]:
+    """Fills in the device family and the level; says what was chosen and why."""
+    level, chosen = options.opt_level, options.device
+    if level is not None and not 0 <= level < len(LEVELS):
+        raise UsageError(f"no level {level}", where="-O", hint=f"levels: 0..{len(LEVELS) - 1}")
+    why = "as asked for"
+    if chosen is None:
+        linear = all(batch.phi.piecewise_linear for p in graph.phases for batch in p.batches)
+        if not linear:
+            chosen, why = "ideal", "the law is not piecewise linear"
+        elif graph.edges > SWITCH_LIMIT:
+            chosen, why = "ideal", f"more than {SWITCH_LIMIT} edges"
+        elif level is not None and level >= 2:
+            chosen, why = "ideal", f"-O{level} joins edges"
+        else:
+            chosen, why = "switch", f"Fig. 5 drawn out, up to {SWITCH_LIMIT} edges"
+    family = read_family(chosen, options.pdk)
+    level = family.default_level if level is None else level
+    note = f"device family {family.name} at -O{level} ({why})"
+    return replace(options, device=chosen, opt_level=level), family, note
+
+
+def _header(model: Model, options: CompileOptions, note: str) -> tuple[str, ...]:
+    graph, scale = model.graph, options.scale
+    parameters = "".join(f", {name}={value!r}" for name, value in options.parameters.items())
+    return (
+        f"KirchhoffNet {model.name}: law {model.law}, {graph.nodes} nodes, {graph.edges} edges, "
+        f"{len(graph.phases)} layers",
+        f"graph sha256 {digest(graph)}",
+        f"units: {scale.v0!r} V, {scale.i0!r} A, {scale.c0!r} F; "
+        f"one software time unit is {scale.time_unit!r} s",
+        f"{note}{parameters}",
+    )

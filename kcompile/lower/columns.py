@@ -1,0 +1,115 @@
+"""What a row template may name about an edge, in SI units, computed when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kcompile.ir import EdgeBatch
+from kcompile.lower.tables import PiecewiseLinear
+from kcompile.netlist import Column
+from kcompile.units import Scale
+
+
+class Columns(Mapping[str, Column]):
+    """Named columns, each computed once, on first use."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Column]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Column] = {}
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def edge_columns(
+    batch: EdgeBatch, names: list[str], ids: list[str], scale: Scale, weight: float = 1.0
+) -> Columns:
+    """Columns of single edges ``weight * w * phi(a*v_src + b*v_dst + c)``.
+
+    ========  ==========================================================================
+    ``e``     the element's id: the number of its checkpoint edge
+    ``s, d``  source and destination node
+    ``p, q``  terminals between which the current flows out of p, into q: s and d, or d
+              and s where w is negative
+    ``x, y``  controlling nodes of a diff edge: s and d, or d and s where a is negative
+    ``w``     A, signed
+    ``a, b``  1/V, signed
+    ``c``     the constant in the argument
+    ``g``     S, transconductance ``|w*a|`` of a diff edge, from (x, y) to (p, q)
+    ``ga,gb`` S, signed transconductances ``|w|*a``, ``|w|*b`` from s and d to (p, q)
+    ``i``     A, constant ``|w|*c`` from p to q
+    ``r``     ohm, ``1/g``
+    ``vt``    V, threshold: a diff edge's argument is positive where v(x) - v(y) > vt
+    ========  ==========================================================================
+    """
+    w, a, b, c = (batch.column(name) for name in "wabc")
+    w = w * weight
+    src, dst = batch.src, batch.dst
+
+    def nodes(which: NDArray[Any]) -> list[str]:
+        return [names[node] for node in which.tolist()]
+
+    def plain(values: NDArray[Any]) -> list[float]:
+        # Adding 0.0 turns -0.0 into 0.0.
+        return (values + 0.0).tolist()
+
+    per_volt = scale.i0 / scale.v0
+    return Columns(
+        {
+            "e": lambda: ids,
+            "s": lambda: nodes(src),
+            "d": lambda: nodes(dst),
+            "p": lambda: nodes(np.where(w < 0, dst, src)),
+            "q": lambda: nodes(np.where(w < 0, src, dst)),
+            "x": lambda: nodes(np.where(a < 0, dst, src)),
+            "y": lambda: nodes(np.where(a < 0, src, dst)),
+            "w": lambda: plain(w * scale.i0),
+            "a": lambda: plain(a / scale.v0),
+            "b": lambda: plain(b / scale.v0),
+            "c": lambda: plain(c),
+            "g": lambda: plain(np.abs(w * a) * per_volt),
+            "ga": lambda: plain(np.abs(w) * a * per_volt),
+            "gb": lambda: plain(np.abs(w) * b * per_volt),
+            "i": lambda: plain(np.abs(w) * c * scale.i0),
+            "r": lambda: plain(1.0 / (np.abs(w * a) * per_volt)),
+            "vt": lambda: plain(-c / np.abs(a) * scale.v0),
+        }
+    )
+
+
+def table_columns(
+    table: PiecewiseLinear, names: list[str], ids: list[str], scale: Scale
+) -> Columns:
+    """Columns of grouped edges: ``e``; ``p``, ``q`` (current out of p, into q, a function of
+    v(p) - v(q)); ``points``, the table ``x0,y0, x1,y1, ...`` in volts and amperes, ascending.
+    """
+
+    def nodes(which: NDArray[Any]) -> list[str]:
+        return [names[node] for node in which.tolist()]
+
+    def points() -> list[str]:
+        x, y = (table.x * scale.v0 + 0.0).tolist(), (table.y * scale.i0 + 0.0).tolist()
+        pairs = [f"{u!r},{i!r}" for u, i in zip(x, y, strict=True)]
+        ptr = table.ptr.tolist()
+        return [", ".join(pairs[k:m]) for k, m in zip(ptr[:-1], ptr[1:], strict=True)]
+
+    return Columns(
+        {
+            "e": lambda: ids,
+            "p": lambda: nodes(table.high),
+            "q": lambda: nodes(table.low),
+            "points": points,
+        }
+    )

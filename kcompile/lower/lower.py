@@ -1,0 +1,182 @@
+"""Graph and device family to netlist elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kcompile.errors import PdkError, UsageError
+from kcompile.ir import LEAKY_SLOPE, EdgeBatch, Fill, Graph, Phase, Phi
+from kcompile.lower.columns import edge_columns, table_columns
+from kcompile.lower.family import FamilySpec, Form
+from kcompile.lower.tables import piecewise_linear
+from kcompile.netlist import ElementTable, Layer, SingleDeck, Start, Traced, node_names
+from kcompile.units import Scale
+
+_RAMP = 1e-3
+"""A gate's ramp in a single deck, as a fraction of the shortest layer."""
+
+
+def lower(
+    graph: Graph, family: FamilySpec, scale: Scale, *, single: bool = False
+) -> tuple[Layer, ...]:
+    """The graph's phases as layers of elements in SI units.
+
+    Args:
+        graph: valid.
+        family: devices to build it from.
+        scale: the unit system.
+        single: whether the layers will share one transient, with gated currents.
+
+    Raises:
+        PdkError: the family has no device for a nonlinearity.
+        UsageError: ``single`` where no wire can do the hand-over.
+    """
+    if single:
+        _check_single(graph)
+    layers: list[Layer] = []
+    for index, phase in enumerate(graph.phases):
+        builder = _Builder(
+            family,
+            scale,
+            node_names(phase.nodes),
+            prefix=f"{index + 1}_" if single else "",
+            gate=f"g{index + 1}" if single else None,
+        )
+        tables = tuple(builder.tables(phase))
+        layers.append(
+            Layer(
+                index + 1,
+                graph.capacitance[: phase.nodes] * scale.c0,
+                _starts(graph, index),
+                tables,
+                phase.duration * scale.time_unit,
+                sum(table.count for table in tables),
+                phase.residual,
+                tuple(builder.traces),
+            )
+        )
+    return tuple(layers)
+
+
+def single_deck(layers: Sequence[Layer]) -> SingleDeck:
+    """When each layer's gate opens in a deck that holds them all."""
+    ramp = _RAMP * min(layer.duration for layer in layers)
+    ends = np.cumsum([layer.duration + ramp for layer in layers])
+    return SingleDeck(ramp, (0.0, *ends[:-1].tolist()))
+
+
+@dataclass
+class _Builder:
+    """Builds the element tables of one phase."""
+
+    family: FamilySpec
+    scale: Scale
+    names: list[str]
+    prefix: str
+    gate: str | None
+
+    def __post_init__(self) -> None:
+        self.traces: list[Traced] = []
+
+    def tables(self, phase: Phase) -> Iterator[ElementTable]:
+        for number, batch in enumerate(phase.batches):
+            if batch.group_ptr is not None and self.family.groups:
+                yield self._grouped(batch, number)
+            elif batch.phi is Phi.LEAKY_RELU and not self._builds(Phi.LEAKY_RELU):
+                # leaky_relu(x) = slope*x + (1 - slope)*relu(x), exactly.
+                yield from self._single(replace(batch, phi=Phi.IDENTITY), LEAKY_SLOPE, "lin")
+                yield from self._single(replace(batch, phi=Phi.RELU), 1.0 - LEAKY_SLOPE, "")
+            else:
+                yield from self._single(batch, 1.0, "")
+
+    def _builds(self, phi: Phi) -> bool:
+        return any(phi in form.phi and form.control != "table" for form in self.family.forms)
+
+    def _grouped(self, batch: EdgeBatch, number: int) -> ElementTable:
+        form = next(f for f in self.family.forms if f.control == "table")
+        table = piecewise_linear(batch)
+        pairs = zip(table.high.tolist(), table.low.tolist(), strict=True)
+        ids = [f"{self.prefix}p{number}_{high}_{low}" for high, low in pairs]
+        ptr = batch.group_ptr
+        assert ptr is not None
+        self.traces.append(Traced(ids, batch.trace.ptr[ptr], batch.trace.index))
+        columns = table_columns(table, self.names, ids, self.scale)
+        return ElementTable(form.template, columns, len(ids), self.gate)
+
+    def _single(self, batch: EdgeBatch, weight: float, suffix: str) -> Iterator[ElementTable]:
+        batch = replace(batch, group_ptr=None)
+        left = np.ones(len(batch), dtype=bool)
+        for form in self.family.forms:
+            fit = left & self._fits(batch, form)
+            if not fit.any():
+                continue
+            left &= ~fit
+            part = batch if fit.all() else batch.take(np.flatnonzero(fit))
+            ids = [f"{self.prefix}{edge}{suffix}" for edge in part.trace.first.tolist()]
+            if (np.diff(part.trace.ptr) > 1).any():
+                self.traces.append(Traced(ids, part.trace.ptr, part.trace.index))
+            columns = edge_columns(part, self.names, ids, self.scale, weight)
+            yield ElementTable(form.template, columns, len(part), self.gate)
+        if left.any():
+            raise PdkError(
+                f"family {self.family.name} has no device for {batch.phi}",
+                hint="use --device ideal",
+            )
+
+    def _fits(self, batch: EdgeBatch, form: Form) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        usable = (
+            form.control != "table"
+            and batch.phi in form.phi
+            and (form.gated or self.gate is None)
+        )
+        fit = np.full(len(batch), usable)
+        if not usable:
+            return fit
+        if form.control == "diff":
+            fit &= batch.is_diff & (batch.a != 0) & (batch.src != batch.dst)
+        if form.conductive:
+            fit &= batch.w * batch.a > 0
+        if not form.offset:
+            fit &= batch.c == 0
+        return fit
+
+
+def _starts(graph: Graph, index: int) -> tuple[Start, ...]:
+    """Where each node's initial voltage comes from; mirrors ``kcompile.ir.hand_over``."""
+    phase = graph.phases[index]
+    given = graph.inputs if index == 0 else graph.phases[index - 1].nodes
+    starts: list[Start] = []
+    for node in range(1, phase.nodes + 1):
+        repeats = phase.fill is Fill.REPEAT and given > 0
+        source = node if node <= given else (node - 1) % given + 1 if repeats else None
+        if source is None:
+            starts.append(Start())
+        else:
+            starts.append(Start(input=source) if index == 0 else Start(node=source))
+    return tuple(starts)
+
+
+def _check_single(graph: Graph) -> None:
+    hint = "leave out --single-deck"
+    most = 0
+    for index, phase in enumerate(graph.phases):
+        grows = index > 0 and phase.nodes > graph.phases[index - 1].nodes
+        if phase.residual is not None:
+            raise UsageError(
+                f"layer {index + 1} adds an earlier output, which no wire can do",
+                where="--single-deck", hint=hint,
+            )  # fmt: skip
+        if grows and phase.fill is Fill.REPEAT:
+            raise UsageError(
+                f"layer {index + 1} repeats voltages on new nodes, which no wire can do",
+                where="--single-deck", hint=hint,
+            )  # fmt: skip
+        if grows and most > graph.phases[index - 1].nodes:
+            raise UsageError(
+                f"layer {index + 1} uses nodes again that an earlier layer left charged",
+                where="--single-deck", hint=hint,
+            )  # fmt: skip
+        most = max(most, phase.nodes)

@@ -1,0 +1,98 @@
+"""Grouped edges as piecewise-linear functions: the points of each group's table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kcompile.ir import EdgeBatch, FloatArray, IndexArray, OffsetArray
+
+_Wide: TypeAlias = NDArray[np.longdouble]
+
+_BEYOND = 1.0
+"""How far outside the first and last kink the tables' outer points lie (software volts)."""
+
+_SAME = 1e-12
+"""Kinks closer than this (relative to the larger of 1 and their size) become one point."""
+
+
+@dataclass(frozen=True, eq=False)
+class PiecewiseLinear:
+    """One function ``i(v_high - v_low)`` a group, current out of ``high``, software units.
+
+    Args:
+        high, low: ``int32[G]``, the node pair (ground can only be ``low``).
+        ptr: ``int64[G+1]``; group g has points ``ptr[g]:ptr[g+1]``.
+        x, y: ascending voltages and the currents there; linear between and beyond.
+    """
+
+    high: IndexArray
+    low: IndexArray
+    ptr: OffsetArray
+    x: FloatArray
+    y: FloatArray
+
+
+def piecewise_linear(batch: EdgeBatch) -> PiecewiseLinear:
+    """The sum of each group's edges, exact up to rounding.
+
+    With ``u = v_high - v_low`` an edge adds ``w' * phi(a'*u + c)``; a piecewise-linear phi with
+    slope s below zero is linear on each side of the kink ``-c/a'``. Between kinks the sum is
+    ``S*u + B``; S and B are running sums over the sorted kinks, in extended precision.
+
+    Args:
+        batch: grouped (``group_ptr``) diff edges with ``a != 0``.
+    """
+    ptr = batch.group_ptr
+    assert ptr is not None
+    groups = len(ptr) - 1
+    owner = np.repeat(np.arange(groups), np.diff(ptr))
+    sign = np.where(batch.src < batch.dst, -1.0, 1.0)
+    w = (sign * batch.column("w")).astype(np.longdouble)
+    a = (sign * batch.column("a")).astype(np.longdouble)
+    c = batch.column("c").astype(np.longdouble)
+    kink = (-c / a).astype(np.float64)
+    order = np.lexsort((kink, owner))
+    owner, kink, w, a, c = owner[order], kink[order], w[order], a[order], c[order]
+
+    below = batch.phi.slope_below
+    left = np.where(a > 0, below, 1.0)  # slope of phi left of the kink, in its own argument
+    step = np.where(a > 0, 1.0 - below, below - 1.0)
+    left_slope, left_offset = _total(w * a * left, ptr), _total(w * c * left, ptr)
+    slope = left_slope[owner] + _running(w * a * step, ptr)
+    offset = left_offset[owner] + _running(w * c * step, ptr)
+
+    apart = np.diff(kink) > _SAME * np.maximum(1.0, np.abs(kink[1:]))
+    at = np.flatnonzero(np.append((owner[1:] != owner[:-1]) | apart, True))
+    kink, slope, offset, owner = kink[at], slope[at], offset[at], owner[at]
+    value = slope * kink + offset
+    counts = np.bincount(owner, minlength=groups)
+    inner = np.concatenate(([0], np.cumsum(counts)))
+    first, last = inner[:-1], inner[1:] - 1
+
+    out = np.concatenate(([0], np.cumsum(counts + 2)))
+    x, y = np.empty(out[-1]), np.empty(out[-1])
+    place = np.arange(len(at)) + 2 * owner + 1
+    x[place], y[place] = kink, value
+    reach = np.maximum(_BEYOND, np.abs(kink) * 0.5)
+    x[out[:-1]] = kink[first] - reach[first]
+    y[out[:-1]] = left_slope * x[out[:-1]] + left_offset
+    x[out[1:] - 1] = kink[last] + reach[last]
+    y[out[1:] - 1] = slope[last] * x[out[1:] - 1] + offset[last]
+    starts = ptr[:-1]
+    high, low = np.maximum(batch.src, batch.dst), np.minimum(batch.src, batch.dst)
+    return PiecewiseLinear(high[starts], low[starts], out, x, y)
+
+
+def _total(values: _Wide, ptr: OffsetArray) -> _Wide:
+    return np.add.reduceat(values, ptr[:-1])
+
+
+def _running(values: _Wide, ptr: OffsetArray) -> _Wide:
+    """Running sums that begin anew at each group."""
+    total = np.cumsum(values)
+    before = np.where(ptr[:-1] > 0, total[ptr[:-1] - 1], 0)
+    return total - np.repeat(before, np.diff(ptr))

@@ -1,0 +1,43 @@
+"""Netlist elements to text: the ngspice dialect."""
+
+from kcompile.netlist.elements import (
+    Circuit,
+    Column,
+    ElementTable,
+    Family,
+    Layer,
+    SingleDeck,
+    Start,
+    Traced,
+    node_names,
+)
+from kcompile.netlist.ngspice import (
+    ENTRY,
+    INPUTS,
+    SINGLE_WAVEFORM,
+    DeckFiles,
+    format_inputs,
+    layer_file,
+    layer_waveform,
+    write_decks,
+)
+
+__all__ = [
+    "ENTRY",
+    "INPUTS",
+    "SINGLE_WAVEFORM",
+    "Circuit",
+    "Column",
+    "DeckFiles",
+    "ElementTable",
+    "Family",
+    "Layer",
+    "SingleDeck",
+    "Start",
+    "Traced",
+    "format_inputs",
+    "layer_file",
+    "layer_waveform",
+    "node_names",
+    "write_decks",
+]

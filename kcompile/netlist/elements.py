@@ -1,0 +1,149 @@
+"""What a deck is made of, before it is text: one structure that every dialect writes.
+
+Numbers are in SI units here. The structure knows elements, not graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Column: TypeAlias = Sequence[str] | Sequence[int] | Sequence[float]
+
+
+@dataclass(frozen=True, eq=False)
+class ElementTable:
+    """Rows of the same form: each becomes the element lines of one row template.
+
+    Args:
+        template: name of the family's row template.
+        columns: what the template may name, each with one value a row.
+        count: number of rows.
+        gate: node whose voltage (0 to 1 V) switches the currents on, or None.
+    """
+
+    template: str
+    columns: Mapping[str, Column]
+    count: int
+    gate: str | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a dialect needs of a device family.
+
+    Args:
+        name: of the family.
+        folder: where its row templates lie.
+        parameters: values of its parameters in SI units.
+    """
+
+    name: str
+    folder: Path
+    parameters: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """Element ``ids[k]`` stands for checkpoint edges ``index[ptr[k]:ptr[k+1]]`` of its layer."""
+
+    ids: Sequence[str]
+    ptr: NDArray[np.int64]
+    index: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a node gets its initial voltage; of nothing, it is 0 V.
+
+    Args:
+        input: number of the input voltage (1, 2, ...), in the first layer.
+        node: the node whose voltage the layer before passed on.
+    """
+
+    input: int | None = None
+    node: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One phase as a circuit of its own.
+
+    Args:
+        number: 1, 2, ... as decks count layers.
+        capacitance: ``float64[N]`` farads, of nodes 1..N.
+        starts: one ``Start`` a node.
+        tables: the elements.
+        duration: seconds.
+        devices: how many rows the tables have together.
+        residual: index (0..) of the layer whose passed-on voltages are added to this one's.
+        traces: element ids and the edges behind them, where an element is not simply named after
+            its one checkpoint edge.
+    """
+
+    number: int
+    capacitance: NDArray[np.float64]
+    starts: tuple[Start, ...]
+    tables: tuple[ElementTable, ...]
+    duration: float
+    devices: int
+    residual: int | None = None
+    traces: tuple[Traced, ...] = ()
+
+    @property
+    def nodes(self) -> int:
+        """N."""
+        return len(self.capacitance)
+
+
+@dataclass(frozen=True)
+class SingleDeck:
+    """Timing of a circuit that holds all layers in one transient.
+
+    A gate opens and closes each layer's currents linearly; neighbouring gates never overlap, and
+    each gate's voltage integrates to exactly the layer's duration.
+
+    Args:
+        ramp: seconds that a gate takes to open or to close.
+        starts: second at which each layer's gate begins to open.
+    """
+
+    ramp: float
+    starts: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Circuit:
+    """Everything that becomes a deck.
+
+    Args:
+        layers: in order.
+        family: the device family.
+        outputs: nodes read at the end of the last layer, in order.
+        inputs: how many input voltages there are.
+        volt: volts per software voltage unit.
+        options: simulator options by name (None: a bare word).
+        steps: the step cap is a layer's duration divided by this.
+        header: lines for the top of every file, without comment sign.
+        single: timing, if all layers share one deck.
+    """
+
+    layers: tuple[Layer, ...]
+    family: Family
+    outputs: tuple[int, ...]
+    inputs: int
+    volt: float
+    options: Mapping[str, float | None]
+    steps: int
+    header: tuple[str, ...]
+    single: SingleDeck | None = None
+
+
+def node_names(count: int) -> list[str]:
+    """Names of the nodes 0..count: ground is ``0``, node j is ``n<j>``."""
+    return ["0", *(f"n{node}" for node in range(1, count + 1))]

@@ -1,0 +1,189 @@
+"""The ngspice dialect: a circuit as a folder of decks.
+
+``run.cir`` is the entry. It sources one ``layer<k>.cir`` a layer, or holds the whole circuit of a
+single deck. Initial voltages stand in ``inputs.inc``, which a user can replace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from kcompile.files import make_folder, written
+from kcompile.netlist.elements import Circuit, Layer, Start
+from kcompile.netlist.rows import RowFormats
+from kcompile.resources import data_folder
+
+ENTRY = "run.cir"
+INPUTS = "inputs.inc"
+SINGLE_WAVEFORM = "run.raw"
+_MEASURED = 32
+"""Most nodes whose end voltage a layer's own deck prints when it hands them on."""
+
+
+@dataclass(frozen=True)
+class DeckFiles:
+    """What was written.
+
+    Args:
+        folder: where.
+        entry: the file to run, ``run.cir``.
+        files: names of all files.
+        elements: how many elements of each SPICE letter there are in all layers.
+        bytes: size of all files but the inputs.
+        sha256: digest of all files but the inputs.
+    """
+
+    folder: Path
+    entry: Path
+    files: tuple[str, ...]
+    elements: Mapping[str, int]
+    bytes: int
+    sha256: str
+
+
+def layer_file(number: int) -> str:
+    """The deck of layer ``number`` (1, 2, ...)."""
+    return f"layer{number}.cir"
+
+
+def layer_waveform(number: int) -> str:
+    """The raw file that the deck writes for layer ``number``."""
+    return f"layer{number}.raw"
+
+
+def write_decks(circuit: Circuit, folder: Path, initial: NDArray[np.float64]) -> DeckFiles:
+    """Writes the circuit's decks into ``folder``, file by file, each whole or not at all.
+
+    Args:
+        circuit: what to write.
+        folder: made where it is missing.
+        initial: ``float64[inputs]``, the input voltages in volts.
+
+    Raises:
+        PdkError: a row template is bad.
+        StorageError: a file cannot be written.
+    """
+    writer = _Writer(circuit, make_folder(folder))
+    if circuit.single is None:
+        for layer in circuit.layers:
+            writer.write(layer_file(layer.number), "layer.cir.j2", layer=layer)
+    writer.write(ENTRY, "run.cir.j2" if circuit.single is None else "single.cir.j2")
+    for layer in circuit.layers:
+        if layer.traces:
+            writer.write_trace(layer)
+    size, sha256 = writer.size, writer.digest.hexdigest()
+    writer.write(INPUTS, "inputs.inc.j2", initial=initial.tolist())
+    return DeckFiles(
+        folder,
+        folder / ENTRY,
+        tuple(writer.files),
+        dict(sorted(writer.elements.items())),
+        size,
+        sha256,
+    )
+
+
+def format_inputs(circuit: Circuit, initial: NDArray[np.float64]) -> str:
+    """The text of ``inputs.inc`` for other input voltages, ``float64[inputs]`` in volts."""
+    template = _environment().get_template("inputs.inc.j2")
+    return template.render(circuit=circuit, initial=initial.tolist())
+
+
+class _Writer:
+    def __init__(self, circuit: Circuit, folder: Path) -> None:
+        self.circuit = circuit
+        self.folder = folder
+        self.files: list[str] = []
+        self.elements: Counter[str] = Counter()
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self._rows = RowFormats(circuit.family)
+        self._environment = _environment()
+
+    def write(self, name: str, template: str, **context: Any) -> None:
+        stream = self._environment.get_template(template).generate(
+            circuit=self.circuit,
+            models=self._rows.models(),
+            rows=self._table_rows,
+            capacitors=self._capacitors,
+            measured=self._measured,
+            waveform=layer_waveform,
+            layer_file=layer_file,
+            single_waveform=SINGLE_WAVEFORM,
+            **context,
+        )
+        self._stream(name, stream)
+
+    def write_trace(self, layer: Layer) -> None:
+        def lines() -> Iterator[str]:
+            yield f"* elements of layer {layer.number}: the checkpoint's edges (from 0) behind them\n"
+            for trace in layer.traces:
+                ptr, index = trace.ptr.tolist(), trace.index.tolist()
+                for k, name in enumerate(trace.ids):
+                    yield f"{name}: {' '.join(map(str, index[ptr[k] : ptr[k + 1]]))}\n"
+
+        self._stream(f"layer{layer.number}.trace", lines())
+
+    def _stream(self, name: str, pieces: Iterator[str]) -> None:
+        self.digest.update(name.encode())
+        with written(self.folder / name) as stream:
+            for piece in pieces:
+                data = piece.encode()
+                self.size += len(data)
+                self.digest.update(data)
+                stream.write(data)
+        self.files.append(name)
+
+    def _table_rows(self, layer: Layer) -> Iterator[str]:
+        for table in layer.tables:
+            row = self._rows.of(table)
+            for letter, count in row.letters.items():
+                self.elements[letter] += count * table.count
+            yield from row.chunks(table.columns, table.count)
+
+    def _capacitors(self, layer: Layer, starts: Sequence[Start]) -> Iterator[str]:
+        """The capacitor lines of a layer's nodes, with their initial conditions.
+
+        Nodes beyond ``starts`` begin at 0 V.
+        """
+        self.elements["C"] += layer.nodes
+        pairs = zip_longest(layer.capacitance.tolist(), starts, fillvalue=Start())
+        for node, (farads, start) in enumerate(pairs, 1):
+            ic = "0" if start.input is None else f"{{x{start.input}}}"
+            yield f"C{node} n{node} 0 {farads!r} ic={ic}\n"
+
+    def _measured(self, layer: Layer) -> tuple[int, ...]:
+        """The nodes whose final voltages a layer's own deck prints."""
+        if layer.number == len(self.circuit.layers):
+            return self.circuit.outputs
+        return tuple(range(1, min(layer.nodes, _MEASURED) + 1))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(data_folder("templates") / "ngspice"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - netlists, not HTML
+    )
+    environment.filters["number"] = repr
+    environment.filters["wrap"] = _wrap
+    return environment
+
+
+def _wrap(words: list[str], per_line: int = 12) -> str:
+    """Words in lines of ``per_line``, continued as SPICE does."""
+    lines = [" ".join(words[k : k + per_line]) for k in range(0, len(words), per_line)]
+    return "\n+ ".join(lines)

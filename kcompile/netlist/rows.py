@@ -1,0 +1,95 @@
+"""Row templates: rendered once a form, then filled for every edge by plain formatting."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+import jinja2
+
+from kcompile.errors import PdkError
+from kcompile.netlist.elements import Column, ElementTable, Family
+
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_FIELD = re.compile(f"{_OPEN}(.*?){_CLOSE}")
+_CHUNK = 4096
+"""Rows formatted at once: large enough to be fast, small enough to stream."""
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """A row template with one placeholder a column.
+
+    Args:
+        text: for ``%`` formatting, with ``%s`` for each field.
+        fields: the columns that the placeholders stand for, in order.
+        letters: how many elements of each SPICE letter one row makes.
+    """
+
+    text: str
+    fields: tuple[str, ...]
+    letters: Mapping[str, int]
+
+    def chunks(self, columns: Mapping[str, Column], count: int) -> Iterator[str]:
+        """The text of all rows, some thousand at a time."""
+        used = [columns[field] for field in self.fields]
+        if not used:
+            yield self.text % () * count
+            return
+        for start in range(0, count, _CHUNK):
+            rows = zip(*(column[start : start + _CHUNK] for column in used), strict=True)
+            values = tuple(chain.from_iterable(rows))
+            yield self.text * (len(values) // len(used)) % values
+
+
+class RowFormats:
+    """The row formats of one device family, made on first use."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(family.folder),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            autoescape=False,  # noqa: S701 - netlists, not HTML
+        )
+        self._formats: dict[tuple[str, str | None], RowFormat] = {}
+
+    def models(self) -> str:
+        """The family's ``.model`` lines, with its parameters filled in; empty if it has none."""
+        if not (self._family.folder / "models.j2").is_file():
+            return ""
+        return self._render("models.j2", {})
+
+    def of(self, table: ElementTable) -> RowFormat:
+        """The format of a table's rows.
+
+        Raises:
+            PdkError: the template does not render, or names what there is not.
+        """
+        key = (table.template, table.gate)
+        if key not in self._formats:
+            marked = {name: f"{_OPEN}{name}{_CLOSE}" for name in table.columns}
+            text = self._render(table.template, {**marked, "gate": table.gate})
+            text = text if text.endswith("\n") else f"{text}\n"
+            pieces = _FIELD.split(text)
+            literal = [piece.replace("%", "%%") for piece in pieces[::2]]
+            letters = Counter(
+                line[0].upper() for line in text.splitlines() if line and line[0].isalpha()
+            )
+            self._formats[key] = RowFormat("%s".join(literal), tuple(pieces[1::2]), letters)
+        return self._formats[key]
+
+    def _render(self, template: str, context: Mapping[str, object]) -> str:
+        where = self._family.folder / template
+        try:
+            return self._environment.get_template(template).render(
+                {**self._family.parameters, **context}
+            )
+        except jinja2.TemplateError as error:
+            raise PdkError(f"{type(error).__name__}: {error.message}", where=where) from error
