@@ -1,2 +1,3 @@
 """kcompile."""
+
 __version__ = "0.1.0"

@@ -33,7 +33,9 @@ class Scale:
         for name, value in (("v0", self.v0), ("i0", self.i0), ("c0", self.c0)):
             if not (math.isfinite(value) and value > 0.0):
                 raise UsageError(
-                    f"{name} is {value!r}", where="scale", hint="a unit is a positive, finite number"
+                    f"{name} is {value!r}",
+                    where="scale",
+                    hint="a unit is a positive, finite number",
                 )
         if not 1e-300 < self.time_unit < 1e300:
             raise UsageError(

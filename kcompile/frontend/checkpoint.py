@@ -226,17 +226,20 @@ def _parse(content: bytes) -> Checkpoint:
 
     again = "write it again with kcompile"
     try:
-        tensors = cast(dict[str, NDArray[Any]], deserialise(content))
+        tensors = deserialise(content)
         size = int.from_bytes(content[:8], "little")
         text = json.loads(content[8 : 8 + size])["__metadata__"][_KEY]
-        description = json.loads(text)
+        description: Any = json.loads(text)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise CheckpointError("not a whole kcompile checkpoint", hint=again) from error
-    schema = description.get("schema") if isinstance(description, dict) else None
+    if not isinstance(description, dict):
+        raise CheckpointError("its description is not an object", hint=again)
+    description = cast(dict[str, Any], description)
+    schema = description.get("schema")
     if schema != SCHEMA:
         raise CheckpointError(f"schema {schema!r}, this version reads {SCHEMA}", hint=again)
     try:
-        return _build(cast(dict[str, Any], description), tensors)
+        return _build(description, tensors)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CheckpointError(
             f"its description is incomplete ({type(error).__name__}: {error})", hint=again

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 
 from kcompile.errors import GraphError
@@ -27,7 +25,7 @@ def edge_currents(batch: EdgeBatch, v: FloatArray) -> tuple[FloatArray, FloatArr
         Two arrays ``[..., E]`` in software current units.
     """
     argument = batch.a * v[..., batch.src] + batch.b * v[..., batch.dst] + batch.c
-    current = cast(FloatArray, batch.w * batch.phi(argument))
+    current = batch.w * batch.phi(argument)
     return current, current
 
 

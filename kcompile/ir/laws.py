@@ -14,7 +14,6 @@ from kcompile.errors import CheckpointError
 from kcompile.ir.phi import Phi
 
 
-
 @dataclass(frozen=True, slots=True)
 class Coefficients:
     """``w, a, b, c`` of the canonical law: each one number or ``[E]``."""
@@ -82,16 +81,16 @@ def _table() -> dict[str, Law]:
         Law("conductance", Phi.IDENTITY, 1, _conductance, "p0 * (vs - vd)"),
     ]
     # The published code orders the rows of its diff laws the other way round.
-    for phi in (*(relu, tanh, leaky), Phi.IDENTITY):
-        laws.append(
-            Law(f"published_{phi}_diff", phi, 2, _shifted_argument, f"{phi}(p1*(vs - vd) + p0)")
-        )
-    laws.append(
-        Law("identity_affine", Phi.IDENTITY, 3, _affine, "p0*vs + p1*vd + p2")
-    )
+    laws += [
+        Law(f"published_{phi}_diff", phi, 2, _shifted_argument, f"{phi}(p1*(vs - vd) + p0)")
+        for phi in Phi
+    ]
+    laws.append(Law("identity_affine", Phi.IDENTITY, 3, _affine, "p0*vs + p1*vd + p2"))
     # A graph without a named law: every coefficient is a parameter of its own.
-    for phi in Phi:
-        laws.append(Law(f"canonical_{phi}", phi, 4, _canonical, f"p0 * {phi}(p1*vs + p2*vd + p3)"))
+    laws += [
+        Law(f"canonical_{phi}", phi, 4, _canonical, f"p0 * {phi}(p1*vs + p2*vd + p3)")
+        for phi in Phi
+    ]
     return {law.name: law for law in laws}
 
 

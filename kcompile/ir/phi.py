@@ -31,7 +31,7 @@ class Phi(StrEnum):
         return {Phi.RELU: 0.0, Phi.LEAKY_RELU: LEAKY_SLOPE, Phi.IDENTITY: 1.0}[self]
 
     def __call__(self, x: FloatArray) -> FloatArray:
-        """phi of every element of ``x``, same shape."""
+        """Phi of every element of ``x``, same shape."""
         if self is Phi.TANH:
             return np.tanh(x)
         if self is Phi.IDENTITY:

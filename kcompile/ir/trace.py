@@ -43,7 +43,7 @@ class Trace:
         """The trace of the edges ``order``, in that order."""
         lengths = np.diff(self.ptr)[order]
         ptr = np.concatenate(([0], np.cumsum(lengths)))
-        position = np.arange(ptr[-1]) - np.repeat(ptr[:-1], lengths)
+        position = np.arange(int(ptr[-1])) - np.repeat(ptr[:-1], lengths)
         return Trace(ptr, self.index[np.repeat(self.ptr[:-1][order], lengths) + position])
 
     def merge(self, starts: OffsetArray) -> Trace:

@@ -48,12 +48,12 @@ def _check_phase(graph: Graph, index: int, phase: Phase) -> None:
         raise GraphError(f"duration {phase.duration!r} is not positive", where=where)
     if phase.residual is not None:
         if not 0 <= phase.residual < index:
-            raise GraphError(f"residual from phase {phase.residual}, not an earlier one", where=where)
+            raise GraphError(
+                f"residual from phase {phase.residual}, not an earlier one", where=where
+            )
         source = graph.phases[phase.residual].nodes
         if source != phase.nodes:
-            raise GraphError(
-                f"residual adds {source} voltages to {phase.nodes}", where=where
-            )
+            raise GraphError(f"residual adds {source} voltages to {phase.nodes}", where=where)
     for number, batch in enumerate(phase.batches):
         _check_batch(batch, phase.nodes, f"{where}, batch {number}")
 

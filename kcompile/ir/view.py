@@ -44,10 +44,9 @@ def to_networkx(graph: Graph, phase: int = 0) -> nx.MultiDiGraph[Any]:
     for batch in layer.batches:
         columns = np.stack([batch.column(name) for name in COEFFICIENTS], axis=1).tolist()
         ends = zip(batch.src.tolist(), batch.dst.tolist(), columns, strict=True)
-        view.add_edges_from(
-            (s, d, start + e, {"phi": str(batch.phi), **dict(zip(COEFFICIENTS, row, strict=True))})
-            for e, (s, d, row) in enumerate(ends)
-        )
+        for key, (s, d, row) in enumerate(ends, start):
+            coefficients = dict(zip(COEFFICIENTS, row, strict=True))
+            view.add_edge(s, d, key, phi=str(batch.phi), **coefficients)
         start += len(batch)
     return view
 
@@ -63,5 +62,6 @@ def write_graphml(graph: Graph, path: Path | str, phase: int = 0) -> None:
 
     view = to_networkx(graph, phase)
     with written(Path(path)) as stream:
-        for line in nx.generate_graphml(view):
+        lines = nx.generate_graphml(view)  # pyright: ignore[reportUnknownMemberType]
+        for line in lines:
             stream.write(f"{line}\n".encode())
