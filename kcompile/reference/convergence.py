@@ -1,0 +1,228 @@
+"""Solving all samples, as finely as the comparison wants and with proof that it was enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kcompile.errors import GraphError, InputError, UsageError
+from kcompile.ir import FloatArray, Graph, hand_over, phase_output
+from kcompile.reference.integrator import IntegrationError, PhaseSolution, Settings, integrate
+from kcompile.reference.rhs import RhsFactory, RightHandSide, phase_rhs
+from kcompile.reference.solution import Reference, Trajectory
+
+FINEST = 1e-13
+"""The smallest rtol and atol worth asking for: below it, DOP853 chases rounding errors."""
+
+COARSEST = 1e-2
+"""The largest rtol and atol that is used, however loose the comparison."""
+
+ALWAYS_CHECKED = 8
+CHECK_EVERY = 50
+
+ROUNDING = 64 * float(np.finfo(np.float64).eps)
+"""Rounding error of a solution, relative to its voltages, below which nothing is claimed."""
+
+
+def solve(
+    graph: Graph,
+    v0: FloatArray,
+    tolerance: float,
+    *,
+    keep: Callable[[int], bool] = lambda sample: sample < ALWAYS_CHECKED,
+    right_hand_side: RhsFactory = phase_rhs,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Reference:
+    """The golden ODE solution in double precision, with an estimate of its own error.
+
+    Every sample is solved on its own with ``rtol = atol = tolerance/100`` and, for the first 8
+    and every 50th, once more ten times finer. Both are tightened until the read-outs of the two
+    differ by less than a tenth of ``E = tolerance * max(1, peak)``, peak being the largest
+    read-out. Where double precision ends before that, the result says so and is not certified.
+
+    Args:
+        graph: the circuit.
+        v0: ``float64[S, N]``, the first phase's voltages at t = 0, software units.
+        tolerance: relative tolerance of the comparison that the result serves.
+        keep: the samples whose interpolants stay in memory (others are solved again on demand).
+        right_hand_side: prepares dv/dt of a phase.
+        on_progress: called with (solves done, solves planned).
+
+    Raises:
+        InputError: ``v0`` has the wrong shape or is not finite.
+        UsageError: the tolerance is not a positive, finite number.
+        GraphError: a sample's voltages grow without bound, or are too stiff to be solved.
+    """
+    v0 = _checked_start(graph, v0)
+    if not (np.isfinite(tolerance) and tolerance > 0.0):
+        raise UsageError(
+            f"the tolerance is {tolerance!r}", hint="give a positive number such as 1e-3"
+        )
+    began = time.perf_counter()
+    samples = len(v0)
+    checked = tuple(s for s in range(samples) if s < ALWAYS_CHECKED or s % CHECK_EVERY == 0)
+    solver = _Solver(graph, v0, right_hand_side)
+    count = _Counter(samples + len(checked), on_progress)
+    found = _converge(solver, checked, tolerance, keep, count)
+    known = found.coarse
+    for sample in range(samples):
+        if sample not in known:
+            known[sample] = solver.trajectory(sample, found.settings, dense=keep(sample))
+            count.add()
+    outputs = np.stack([known[s].outputs for s in range(samples)])
+    finals = tuple(
+        np.stack([known[s].phases[k].final for s in range(samples)])
+        for k in range(len(graph.phases))
+    )
+    peak = float(np.abs(outputs).max(initial=0.0))
+    reason = found.reason(tolerance * max(1.0, peak), peak)
+    return Reference(
+        outputs, finals, tolerance, peak, found.settings.rtol, found.settings.atol,
+        found.difference, checked, reason is None, reason, time.perf_counter() - began,
+        lambda sample: solver.trajectory(sample, found.settings, dense=True),
+        {s: known[s] for s in range(samples) if keep(s)},
+    )  # fmt: skip
+
+
+class _Solver:
+    """Solves single samples of one graph."""
+
+    def __init__(self, graph: Graph, v0: FloatArray, right_hand_side: RhsFactory) -> None:
+        self._graph = graph
+        self._v0 = v0
+        self._rhs: list[RightHandSide] = [
+            right_hand_side(graph, phase) for phase in range(len(graph.phases))
+        ]
+
+    def trajectory(self, sample: int, settings: Settings, *, dense: bool) -> Trajectory:
+        """One sample through all phases.
+
+        Raises:
+            GraphError: the solver could not go on.
+        """
+        graph = self._graph
+        solutions: list[PhaseSolution] = []
+        passed: list[FloatArray] = []
+        v = self._v0[sample]
+        for index, phase in enumerate(graph.phases):
+            start = hand_over(v, phase)
+            try:
+                solution = integrate(self._rhs[index], start, phase.duration, settings, dense=dense)
+            except IntegrationError as error:
+                raise GraphError(
+                    f"the ODE of sample {sample} {error}",
+                    where=f"phase {index}",
+                    hint="the network has no usable solution for this input",
+                ) from error
+            solutions.append(solution)
+            v = phase_output(graph, index, solution.final, passed)
+            passed.append(v)
+        return Trajectory(tuple(solutions), v[graph.outputs - 1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Convergence:
+    """The settings that were arrived at and what they are good for."""
+
+    settings: Settings
+    coarse: dict[int, Trajectory]
+    difference: float
+    obstacle: str
+
+    def reason(self, allowed: float, peak: float) -> str | None:
+        """Why the solution cannot serve a comparison to within ``allowed``, or None."""
+        rounding = ROUNDING * max(1.0, peak)
+        if self.difference >= allowed / 10:
+            known = f"{self.difference:.2g}" if np.isfinite(self.difference) else "an unknown bound"
+            return (
+                f"the reference is certain to {known} only, a tolerance of {allowed:.2g} needs "
+                f"{allowed / 10:.2g}: {self.obstacle}"
+            )
+        if rounding >= allowed / 10:
+            return (
+                f"a tolerance of {allowed:.2g} is beyond double precision, which carries "
+                f"{rounding:.2g} here"
+            )
+        return None
+
+
+def _converge(
+    solver: _Solver,
+    checked: tuple[int, ...],
+    tolerance: float,
+    keep: Callable[[int], bool],
+    count: _Counter,
+) -> _Convergence:
+    """Tightens the solver until two solutions of the checked samples agree well enough."""
+
+    def run(settings: Settings) -> dict[int, Trajectory]:
+        found: dict[int, Trajectory] = {}
+        for sample in checked:
+            found[sample] = solver.trajectory(sample, settings, dense=keep(sample))
+            count.add()
+        return found
+
+    obstacle = "double precision allows no finer steps"
+    settings = _level(min(max(tolerance / 100, 10 * FINEST), COARSEST), 0)
+    coarse = run(settings)
+    level, difference = 0, float("inf")
+    while True:
+        level += 1
+        finer = _level(settings.rtol / 10, level)
+        try:
+            fine = run(finer)
+        except GraphError as error:
+            # The last difference known, if any, is of a coarser pair: it bounds this one's error.
+            return _Convergence(settings, coarse, difference, error.message)
+        difference = _difference(coarse, fine)
+        peak = max(float(np.abs(t.outputs).max(initial=0.0)) for t in fine.values())
+        enough = difference < tolerance * max(1.0, peak) / 10
+        if enough or finer.rtol < 10 * FINEST:
+            return _Convergence(settings, coarse, difference, obstacle)
+        settings, coarse = finer, fine
+        count.extend(len(checked))
+
+
+def _level(tolerance: float, level: int) -> Settings:
+    # Differing step caps: two solutions that look at the same instants would miss the same events.
+    return Settings(tolerance, tolerance, steps=16 + 7 * level)
+
+
+def _difference(one: dict[int, Trajectory], other: dict[int, Trajectory]) -> float:
+    return max(
+        float(np.abs(one[sample].outputs - other[sample].outputs).max(initial=0.0))
+        for sample in one
+    )
+
+
+class _Counter:
+    """Counts solves for those who show progress."""
+
+    def __init__(self, total: int, report: Callable[[int, int], None] | None) -> None:
+        self._done, self._total, self._report = 0, total, report
+
+    def extend(self, more: int) -> None:
+        """Plans further solves."""
+        self._total += more
+
+    def add(self) -> None:
+        """One solve more is done."""
+        self._done += 1
+        if self._report is not None:
+            self._report(self._done, self._total)
+
+
+def _checked_start(graph: Graph, v0: FloatArray) -> FloatArray:
+    v0 = np.asarray(v0, dtype=np.float64)
+    nodes = graph.phases[0].nodes
+    if v0.ndim != 2 or v0.shape[1] != nodes or not len(v0):
+        raise InputError(
+            f"initial voltages of shape {list(v0.shape)}",
+            hint=f"give [samples, {nodes}], one sample or more",
+        )
+    if not np.isfinite(v0).all():
+        raise InputError("an initial voltage is NaN or infinite", hint="clean the data")
+    return v0

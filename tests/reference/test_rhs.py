@@ -1,0 +1,53 @@
+"""The prepared right-hand side against the plain one of the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kcompile.ir import EdgeBatch, Graph, Phase, Phi, derivative
+from kcompile.reference import phase_rhs
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[Graph, np.random.Generator]:
+    """Random graphs of one phase: several batches, ground, multi-edges, self-loops, any phi."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    nodes = draw(st.integers(1, 6))
+    batches: list[EdgeBatch] = []
+    for phi in draw(st.lists(st.sampled_from(list(Phi)), max_size=4)):
+        edges = draw(st.integers(0, 20))
+        ends = random.integers(0, nodes + 1, (2, edges))
+        single = draw(st.booleans())
+        columns = random.normal(size=(4, 1 if single else edges)) * 3
+        w, a, b, c = (column[0] if single else column for column in columns)
+        batches.append(EdgeBatch(phi, *ends, w, a, b, c))
+    capacitance = random.uniform(0.5, 2.0, nodes)
+    return Graph((Phase(nodes, 1.0, tuple(batches)),), nodes, [nodes], capacitance), random
+
+
+@given(graphs())
+@settings(max_examples=100, deadline=None)
+def test_equals_the_plain_derivative(case: tuple[Graph, np.random.Generator]) -> None:
+    graph, random = case
+    rhs = phase_rhs(graph, 0)
+    for _ in range(3):
+        v = random.normal(size=graph.nodes) * 10
+        expected = derivative(graph, 0, v)
+        np.testing.assert_allclose(rhs(v), expected, rtol=1e-13, atol=1e-12)
+
+
+def test_results_do_not_share_memory() -> None:
+    edge = EdgeBatch(Phi.IDENTITY, [1], [0], 1.0, 1.0, 0.0, 0.0)
+    rhs = phase_rhs(Graph((Phase(1, 1.0, (edge,)),), 1, [1]), 0)
+    first = rhs(np.array([2.0]))
+    rhs(np.array([5.0]))
+    assert first == [-2.0]
+
+
+def test_uses_only_the_capacitances_of_the_phase() -> None:
+    edge = EdgeBatch(Phi.IDENTITY, [0], [1], 1.0, 0.0, 0.0, 6.0)
+    phases = (Phase(1, 1.0, (edge,)), Phase(3, 1.0, ()))
+    rhs = phase_rhs(Graph(phases, 1, [1], [2.0, 3.0, 4.0]), 0)
+    np.testing.assert_array_equal(rhs(np.zeros(1)), [3.0])
