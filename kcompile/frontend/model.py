@@ -87,6 +87,8 @@ class Model:
         sha256: of that file.
         notes: what a reader should know about how it was read.
         samples: the first samples of the task's test split, where the file carries them.
+        sample_width: how many numbers one sample has, where those that exceed the graph's inputs
+            are cut off.
     """
 
     graph: Graph
@@ -101,6 +103,7 @@ class Model:
     sha256: str | None = None
     notes: tuple[str, ...] = ()
     samples: Samples | None = None
+    sample_width: int | None = None
 
     @property
     def generative(self) -> bool:
@@ -110,7 +113,7 @@ class Model:
     @property
     def input_width(self) -> int:
         """How many numbers one sample has (before the encoder)."""
-        return self.encoder.width or self.graph.inputs
+        return self.encoder.width or self.sample_width or self.graph.inputs
 
     @property
     def name(self) -> str:
@@ -118,7 +121,8 @@ class Model:
         if self.source is None:
             return self.task or "network"
         stem = self.source.stem
-        return self.source.resolve().parent.name if stem == "model" else stem
+        name = self.source.resolve().parent.name if stem == "model" else stem
+        return name or "network"
 
     def initial_voltages(self, inputs: FloatArray) -> FloatArray:
         """The voltages of the first phase's nodes at t = 0.

@@ -85,6 +85,7 @@ def _table() -> dict[str, Law]:
         Law(f"published_{phi}_diff", phi, 2, _shifted_argument, f"{phi}(p1*(vs - vd) + p0)")
         for phi in Phi
     ]
+    laws.append(Law("identity_diff", Phi.IDENTITY, 2, _diff, "p0*(vs - vd) + p1"))
     laws.append(Law("identity_affine", Phi.IDENTITY, 3, _affine, "p0*vs + p1*vd + p2"))
     # A graph without a named law: every coefficient is a parameter of its own.
     laws += [
