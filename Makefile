@@ -1,6 +1,6 @@
 # Every target does the set-up that it needs; `make help` lists them.
 
-PYTEST ?= -n 2
+PYTEST ?= -n 2 --dist loadgroup
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
@@ -21,7 +21,7 @@ setup: .venv/stamp .tools/stamp  ## The Python environment in .venv and a simula
 verify: setup  ## Simulate every golden case and compare it with its reference
 	$(BIN)/kcompile verify
 
-test: setup  ## Run the tests (PYTEST="-n 2" are pytest's arguments)
+test: setup  ## Run the tests (PYTEST="-k name" replaces its arguments)
 	$(BIN)/python -m pytest $(PYTEST)
 
 check: lint types contracts test  ## All that must pass before a commit lands
