@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
-from scipy.integrate import DOP853, OdeSolution  # pyright: ignore[reportMissingTypeStubs]
 
 from kcompile.ir import FloatArray
 from kcompile.reference.rhs import RightHandSide
@@ -107,6 +106,9 @@ def integrate(
 
 
 def _start(rhs: RightHandSide, v0: FloatArray, duration: float, settings: Settings) -> _Solver:
+    # scipy takes a good part of a second to import; writing decks must not wait for it.
+    from scipy.integrate import DOP853  # pyright: ignore[reportMissingTypeStubs]
+
     def function(_t: float, v: FloatArray) -> FloatArray:
         return rhs(v)
 
@@ -132,6 +134,8 @@ def _problem(rhs: RightHandSide, v: FloatArray) -> str:
 def _interpolant(
     times: list[float], pieces: list[object], duration: float
 ) -> Callable[[FloatArray], FloatArray]:
+    from scipy.integrate import OdeSolution  # pyright: ignore[reportMissingTypeStubs]
+
     solution = cast("Callable[[FloatArray], FloatArray]", OdeSolution(times, pieces))
 
     def at(t: FloatArray) -> FloatArray:

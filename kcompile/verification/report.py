@@ -1,0 +1,194 @@
+"""The report of a verification: what ``report.json`` says, and the pictures beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from kcompile.errors import ContentError, UsageError
+from kcompile.files import make_folder, read_bytes, write_text, written
+from kcompile.verification.evidence import Evidence
+from kcompile.verification.plots import Plots, draw
+from kcompile.verification.quantities import format_number, format_si
+from kcompile.verification.sections import (
+    CompileSection,
+    ModelSection,
+    ProvenanceSection,
+    ReferenceSection,
+    SampleSection,
+    ScaleSection,
+    SimulatorSection,
+    SummarySection,
+    decode,
+    encode,
+)
+
+SCHEMA = "kcompile.report/1"
+FILE = "report.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Whether a circuit computes what its network computes, and all that was measured.
+
+    Args:
+        verdict: ``pass`` or ``fail``.
+        reason: why it failed, or None.
+        model, scale, compile, simulator, reference, samples, summary, provenance: as
+            ``report.json`` has them.
+        energy: energy figures; empty where none were computed.
+        notes: what a reader should know.
+        exit_status: 0 pass, 1 fail, 4 when no simulation finished at all.
+        evidence: the numbers behind it; None for a report that was read from a file.
+    """
+
+    verdict: str
+    reason: str | None
+    model: ModelSection
+    scale: ScaleSection
+    compile: CompileSection
+    simulator: SimulatorSection
+    reference: ReferenceSection
+    samples: tuple[SampleSection, ...]
+    summary: SummarySection
+    energy: Mapping[str, Any]
+    provenance: ProvenanceSection
+    notes: tuple[str, ...] = ()
+    schema: str = SCHEMA
+    exit_status: int = field(default=1, compare=False, metadata={"stored": False})
+    evidence: Evidence | None = field(
+        default=None, compare=False, repr=False, metadata={"stored": False}
+    )
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verdict is pass."""
+        return self.verdict == "pass"
+
+    @property
+    def allowed(self) -> float:
+        """The error that the verdict allows, ``tolerance * max(1, peak)``, software units."""
+        return self.summary.tolerance * max(1.0, self.summary.peak)
+
+    @property
+    def name(self) -> str:
+        """A short name of the network for titles."""
+        path = None if self.model.path is None else Path(self.model.path)
+        if path is None:
+            return self.model.task or "network"
+        return path.resolve().parent.name if path.stem == "model" else path.stem
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``report.json``: plain JSON values, all of them finite."""
+        return {"schema": self.schema, **encode(self)}
+
+    def write(self, folder: Path | str) -> tuple[Path, ...]:
+        """Writes the pictures, then ``report.json``, each whole or not at all.
+
+        Args:
+            folder: made where it is missing.
+
+        Returns:
+            The files, ``report.json`` first.
+
+        Raises:
+            StorageError: one cannot be written.
+        """
+        folder = make_folder(Path(folder))
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+        pictures = () if self.evidence is None else self.plot().save(folder)
+        write_text(folder / FILE, text + "\n")
+        return (folder / FILE, *pictures)
+
+    def write_outputs(self, path: Path | str) -> Path:
+        """Writes ``inputs [S, Nin]``, ``spice [S, M]`` and ``reference [S, M]`` as an .npz file.
+
+        Samples without a result are NaN in ``spice``.
+
+        Raises:
+            UsageError: the report was read from a file, which has no arrays.
+            StorageError: it cannot be written.
+        """
+        evidence = self._evidence()
+        path = Path(path)
+        with written(path) as stream:
+            np.savez(
+                stream,
+                inputs=evidence.inputs,
+                spice=evidence.spice,
+                reference=evidence.reference,
+            )
+        return path
+
+    def plot(self) -> Plots:
+        """The figures: waveforms, error over time, outputs.
+
+        Raises:
+            UsageError: the report was read from a file, which has no arrays.
+        """
+        return draw(self._evidence(), self.name)
+
+    def table(self) -> tuple[tuple[str, str], ...]:
+        """The report in short: pairs of a label and a text."""
+        summary, simulator = self.summary, self.simulator
+        family = self.compile.device_family or "unknown"
+        level = "" if self.compile.opt_level is None else f" at -O{self.compile.opt_level}"
+        elements = sum(self.compile.elements.values())
+        rows = [
+            ("network", f"{self.name}: {self.model.law}"),
+            (
+                "size",
+                f"{self.model.nodes} nodes, {self.model.edges} edges, {self.model.phases} layers",
+            ),
+            ("circuit", f"{family}{level}, {elements} elements"),
+            ("simulator", f"{simulator.name} {simulator.version}"),
+            ("samples", f"{summary.samples}, {summary.failed} failed"),
+            (
+                "largest error",
+                f"{format_number(summary.max_abs_error)}, {self.allowed:.3g} allowed",
+            ),
+            ("rms error", format_number(summary.rms_error)),
+            ("largest output", format_number(summary.peak)),
+            ("largest error of any node at any time", format_number(summary.max_wave_error)),
+            ("reference's own error", format_number(self.reference.convergence_error)),
+            ("training solver's error", format_number(self.reference.training_solver_error)),
+            ("inference time", format_si(summary.inference_time_s, "s")),
+            ("time points, iterations", f"{simulator.time_points}, {simulator.iterations}"),
+        ]
+        for name, metric in summary.task_metrics.items():
+            both = f"{metric.software:.5g} in software, {metric.spice:.5g} in SPICE"
+            rows.append((name, f"{both}, agreement {metric.agreement:.4g}"))
+        rows.append(("verdict", self.verdict if self.reason is None else f"fail: {self.reason}"))
+        return tuple(rows)
+
+    def _evidence(self) -> Evidence:
+        if self.evidence is None:
+            raise UsageError(
+                "a report from a file has no waveforms", hint="verify the network again"
+            )
+        return self.evidence
+
+
+def load_report(path: Path | str) -> Report:
+    """A report out of ``report.json`` (or the folder that holds it), without its waveforms.
+
+    Raises:
+        ContentError: it is no report, or of another version.
+        UsageError, StorageError: it is not there or cannot be read.
+    """
+    path = Path(path)
+    path = path / FILE if path.is_dir() else path
+    content = read_bytes(path)
+    try:
+        values: Any = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ContentError("not a whole JSON file", where=path) from error
+    schema = cast("dict[str, Any]", values).get("schema") if isinstance(values, dict) else None
+    if schema != SCHEMA:
+        raise ContentError(f"schema {schema!r}, this version reads {SCHEMA}", where=path)
+    return decode(Report, values, str(path))

@@ -1,0 +1,206 @@
+"""The sections of a report, as ``report.json`` has them, and their way to JSON and back."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+
+from kcompile.errors import ContentError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSection:
+    """Which network was judged."""
+
+    path: str | None
+    sha256: str | None
+    law: str
+    nodes: int
+    edges: int
+    phases: int
+    task: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleSection:
+    """What one software unit of time, voltage, current and capacitance is worth."""
+
+    time_unit_s: float
+    voltage_unit_v: float
+    current_unit_a: float
+    capacitance_unit_f: float
+
+
+@dataclass(frozen=True, slots=True)
+class PassSection:
+    """What one pass did; ``error_bound`` is a current in software units."""
+
+    name: str
+    edges_before: int
+    edges_after: int
+    error_bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class CompileSection:
+    """How the decks came about; None where a deck that was given does not say."""
+
+    opt_level: int | None
+    passes: tuple[PassSection, ...]
+    device_family: str | None
+    elements: Mapping[str, int]
+    deck_bytes: int
+    deck_sha256: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorSection:
+    """What simulated; points and iterations are those of all samples together.
+
+    ``jobs`` is how many simulations ran at a time, ``seconds`` the wall time of all of them.
+    """
+
+    name: str
+    version: str
+    options: Mapping[str, float | None]
+    jobs: int
+    seconds: float
+    calibration_seconds: float | None
+    time_points: int
+    iterations: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSection:
+    """What was judged against; errors in software units, None where unknown."""
+
+    method: str
+    rtol: float
+    atol: float
+    convergence_error: float | None
+    training_solver_error: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSection:
+    """One sample: ``ok`` or how its simulation failed; its errors at the read-outs."""
+
+    index: int
+    status: str
+    max_abs_error: float | None
+    rms_error: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMetric:
+    """A task's own measure of quality, in software and in the circuit.
+
+    Args:
+        software: of the reference, behind the model's head.
+        spice: of the circuit, likewise.
+        agreement: how far the two agree: of an accuracy the share of equal answers, of a loss the
+            difference of its two values.
+    """
+
+    software: float
+    spice: float
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True)
+class SummarySection:
+    """All samples together; ``tolerance`` is relative to ``max(1, peak)``."""
+
+    samples: int
+    failed: int
+    max_abs_error: float | None
+    rms_error: float | None
+    peak: float
+    tolerance: float
+    max_wave_error: float | None
+    inference_time_s: float | None
+    task_metrics: Mapping[str, TaskMetric]
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenanceSection:
+    """With what and how the report was made."""
+
+    kcompile: str
+    ngspice: str | None
+    torch: str | None
+    seed: int
+    command: str | None
+
+
+def encode(value: Any) -> Any:
+    """A section as plain JSON values; numbers that are not finite become null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: encode(getattr(value, f.name)) for f in fields(value) if _stored(f)}
+    if isinstance(value, Mapping):
+        items = cast("Mapping[object, Any]", value).items()
+        return {str(key): encode(item) for key, item in items}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in cast("list[Any]", value)]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def decode(kind: Any, value: Any, where: str = "report") -> Any:
+    """A value of the type ``kind`` out of plain JSON values.
+
+    Args:
+        kind: a dataclass, ``tuple[T, ...]``, ``Mapping[str, T]``, a union, or a plain type.
+        value: what JSON holds there.
+        where: its place, for the error.
+
+    Raises:
+        ContentError: it does not fit.
+    """
+    origin = get_origin(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        choices = get_args(kind)
+        if value is None and type(None) in choices:
+            return None
+        return decode(next(c for c in choices if c is not type(None)), value, where)
+    if origin is tuple and isinstance(value, list):
+        inner = get_args(kind)[0]
+        rows = cast("list[Any]", value)
+        return tuple(decode(inner, row, f"{where}[{k}]") for k, row in enumerate(rows))
+    if origin is not None and origin is not tuple and isinstance(value, dict):
+        inner = get_args(kind)[1]
+        items = cast("dict[str, Any]", value).items()
+        return {key: decode(inner, item, f"{where}.{key}") for key, item in items}
+    if is_dataclass(kind) and isinstance(value, dict):
+        return _decode_section(cast("type[Any]", kind), cast("dict[str, Any]", value), where)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and type(cast(object, value)) is kind:
+        return value
+    raise ContentError(f"{value!r:.40} does not belong there", where=where)
+
+
+def _decode_section(kind: type[Any], value: dict[str, Any], where: str) -> Any:
+    """A section; keys that a later version may have added are left out."""
+    hints = get_type_hints(kind)
+    found: dict[str, Any] = {}
+    for field in filter(_stored, fields(kind)):
+        name = field.name
+        if name in value:
+            found[name] = decode(hints[name], value[name], f"{where}.{name}")
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise ContentError(f"{name} is missing", where=where)
+    return kind(**found)
+
+
+def _stored(field: Field[Any]) -> bool:
+    return field.metadata.get("stored", True)
