@@ -44,6 +44,10 @@ _ALLOWED = frozenset(
 )
 
 
+# Whatever brings a name of code into a pickle.
+_CALLING = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"})
+
+
 def is_zip(head: bytes) -> bool:
     """Whether a file that begins with ``head`` may be a torch archive."""
     return head.startswith(b"PK\x03\x04")
@@ -74,7 +78,8 @@ def _pickle_of(path: Path, size: int) -> bytes:
             entries = archive.infolist()
             names = [entry.filename for entry in entries]
             pickles = [entry for entry in entries if entry.filename.split("/")[1:] == ["data.pkl"]]
-            if len(pickles) != 1 or len(set(names)) != len(names):
+            script = any(name.endswith("/constants.pkl") for name in names)
+            if len(pickles) != 1 or len(set(names)) != len(names) or script:
                 raise CheckpointError("an archive, but not one that torch.save wrote", hint=_AGAIN)
             packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
             if packed or sum(entry.file_size for entry in entries) > size:
@@ -93,19 +98,24 @@ def _pickle_of(path: Path, size: int) -> bytes:
 
 def _check_pickle(content: bytes) -> None:
     """Refuses a pickle that names anything a state_dict of tensors has no use for."""
+    protocol, texts = 2, ["", ""]
     try:
         for operation, argument, _ in pickletools.genops(content):
-            if operation.name == "GLOBAL" and argument in _ALLOWED:
-                continue
-            if operation.name in {"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"}:
-                called = str(argument or operation.name).replace(" ", ".")[:80]
+            if operation.name == "PROTO" and argument != 2:
+                protocol = argument
+            elif operation.name in _CALLING and argument not in _ALLOWED:
+                called = ".".join(texts) if argument is None else str(argument)
                 raise CheckpointError(
-                    f"it asks for {called}, which a state_dict of tensors has no use for; "
-                    "nothing was run",
+                    f"it asks for {called.replace(' ', '.'):.80}, which a state_dict of tensors "
+                    "has no use for; nothing was run",
                     hint=_AGAIN,
                 )
-    except (ValueError, UnicodeError, EOFError) as error:
+            elif isinstance(argument, str):
+                texts = [texts[1], argument]
+    except (ValueError, EOFError) as error:
         raise CheckpointError("its description cannot be read", hint=_AGAIN) from error
+    if protocol != 2:
+        raise CheckpointError(f"pickle protocol {protocol}, torch writes 2", hint=_AGAIN)
 
 
 def _torch_load(path: Path) -> object:

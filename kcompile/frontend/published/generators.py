@@ -26,12 +26,12 @@ def published_topology(layer: Field) -> Topology:
     for argument in args.names():
         if argument not in generator.readers:
             raise ConfigError(f"{args.path}.{argument:.40} is no argument of {name}")
-    _require(generator, args)
-    values = {
-        argument: reader(value)
-        for argument, reader in generator.readers.items()
-        if (value := args.get(argument)) is not None
-    }
+    required = _required(generator, args)
+    values: dict[str, Any] = {}
+    for argument, reader in generator.readers.items():
+        value = args.key(argument) if argument in required else args.get(argument)
+        if value is not None:
+            values[argument] = reader(value)
     values.pop("sharing", None)
     try:
         topology = generator.kind(**values)
@@ -51,16 +51,15 @@ class _Generator:
     readers: Mapping[str, Reader]
 
 
-def _require(generator: _Generator, args: Field) -> None:
-    """Every argument without a default is there."""
+def _required(generator: _Generator, args: Field) -> set[str]:
+    """The arguments without a default."""
     if generator.kind is Given and args.get("source_edge_index") is None:
         raise ConfigError(
             f"{args.path}: _pregiven takes its edges from graph data, which the config lacks",
             hint="give them as source_edge_index: [[sources], [destinations]], counted from 0",
         )
-    for field in fields(generator.kind):  # pyright: ignore[reportArgumentType]
-        if field.init and field.default is MISSING:
-            args.key(field.name)
+    arguments = fields(generator.kind)  # pyright: ignore[reportArgumentType]
+    return {argument.name for argument in arguments if argument.default is MISSING}
 
 
 def _any_number(field: Field) -> int:

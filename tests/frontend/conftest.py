@@ -1,0 +1,27 @@
+"""How the tests of this package run a model: the Euler steps of the slow telling."""
+
+from __future__ import annotations
+
+import numpy as np
+import published
+import pytest
+
+from kcompile.ir import hand_over, phase_output
+
+
+def _run(model, x):
+    """What comes out of a model for one sample, integrated as ``published.forward`` does."""
+    v = model.initial_voltages(np.asarray(x, float))
+    outputs = []
+    for k, phase in enumerate(model.graph.phases):
+        v = hand_over(v, phase)
+        for _ in range(published.EULER_STEPS):
+            v = v + phase.duration / published.EULER_STEPS * model.derivative(k, v)
+        v = phase_output(model.graph, k, v, outputs)
+        outputs.append(v)
+    return model.head(model.read_out(v))
+
+
+@pytest.fixture
+def run():
+    return _run
