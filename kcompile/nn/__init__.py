@@ -1,0 +1,37 @@
+"""The network in torch: edges, layers, hand-over, solvers; the only way to train one.
+
+Importing it imports torch, which is an optional part of the installation.
+"""
+
+from kcompile.errors import MissingExtra
+
+try:
+    from kcompile.nn.edges import Edges
+    from kcompile.nn.field import Field
+    from kcompile.nn.initialise import INITIALISERS, initialise
+    from kcompile.nn.layer import Layer
+    from kcompile.nn.network import KirchhoffNet
+    from kcompile.nn.solution import Converged, converged_solution, training_solution
+    from kcompile.nn.solver import ADAPTIVE, FIXED, Solver, integrate
+except ModuleNotFoundError as error:
+    if error.name not in {"torch", "torchdiffeq"}:
+        raise
+    raise MissingExtra(
+        f"{error.name} is not installed", hint="install it with: pip install 'kcompile[torch]'"
+    ) from error
+
+__all__ = [
+    "ADAPTIVE",
+    "FIXED",
+    "INITIALISERS",
+    "Converged",
+    "Edges",
+    "Field",
+    "KirchhoffNet",
+    "Layer",
+    "Solver",
+    "converged_solution",
+    "initialise",
+    "integrate",
+    "training_solution",
+]

@@ -1,0 +1,160 @@
+"""The network: layers in order, hand-over between them, read-out nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kcompile.errors import CheckpointError, InputError
+from kcompile.frontend.records import Checkpoint
+from kcompile.ir import FloatArray, Graph, IndexArray
+from kcompile.nn.edges import Edges
+from kcompile.nn.layer import Layer
+from kcompile.nn.solver import Solver, integrate
+
+
+class KirchhoffNet(nn.Module):
+    """A circuit whose voltages start at the input and are read at some nodes in the end.
+
+    It computes what ``kcompile.ir`` says of the same graph: the same laws, hand-over, residuals
+    and read-out.
+
+    Args:
+        layers: the phases, in order.
+        inputs: how many voltages are given; they start nodes ``1..inputs``.
+        outputs: ``int[M]``, the nodes read at the end, in order.
+        capacitance: ``float64[nodes]``, software units; None: 1 each.
+        solver: how its equations are solved unless a call says otherwise.
+
+    Raises:
+        GraphError: the layers do not make a circuit.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        inputs: int,
+        outputs: NDArray[Any] | Sequence[int],
+        capacitance: FloatArray | None = None,
+        solver: Solver | None = None,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.inputs = inputs
+        self.outputs: IndexArray = np.asarray(outputs, dtype=np.int32)
+        self.capacitance = capacitance
+        self.solver = solver or Solver()
+        self.to_checkpoint().model()  # validates
+
+    @property
+    def phases(self) -> Iterator[Layer]:
+        """Its layers, in order."""
+        return iter(cast(Iterable[Layer], self.layers))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that it computes in: that of its parameters."""
+        return next((p.dtype for p in self.parameters()), torch.float32)
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are trained."""
+        return sum(p.numel() for p in self.parameters())
+
+    def forward(self, inputs: Tensor, solver: Solver | None = None) -> Tensor:
+        """The read-out nodes' voltages at the end.
+
+        Args:
+            inputs: ``[S, Nin]``, software units.
+            solver: instead of the network's own.
+
+        Returns:
+            ``[S, M]``.
+
+        Raises:
+            InputError: the width is wrong.
+            SolverError: the solver cannot go on.
+        """
+        if inputs.ndim != 2 or inputs.shape[1] != self.inputs:
+            raise InputError(
+                f"inputs of shape {list(inputs.shape)}", hint=f"give [samples, {self.inputs}]"
+            )
+        return self.evolve(inputs.to(self.dtype).T, solver).T
+
+    def evolve(self, v: Tensor, solver: Solver | None = None) -> Tensor:
+        """Node-major ``forward``: ``[M, S]`` out of ``[any, S]``, cut or filled as layer 0 says."""
+        passed: list[Tensor] = []
+        for layer in self.phases:
+            v = layer.hand_over(v)
+            v = integrate(layer, v, solver or self.solver, self._capacitance(layer, v))
+            if layer.residual is not None:
+                v = v + passed[layer.residual]
+            passed.append(v)
+        return v[torch.as_tensor(self.outputs - 1).to(v.device)]
+
+    def derivative(self, phase: int, v: Tensor) -> Tensor:
+        """dv/dt of one phase, ``[S, N]`` out of voltages ``[S, N]``."""
+        layer = cast(Layer, self.layers[phase])
+        if v.ndim != 2 or v.shape[1] != layer.nodes:
+            raise InputError(
+                f"voltages of shape {list(v.shape)}", hint=f"give [samples, {layer.nodes}]"
+            )
+        return layer.field(len(v), self._capacitance(layer, v))(v.T).T
+
+    def _capacitance(self, layer: Layer, like: Tensor) -> Tensor | None:
+        if self.capacitance is None:
+            return None
+        return torch.as_tensor(self.capacitance[: layer.nodes].copy()).to(like)
+
+    def to_checkpoint(self, **fields: Any) -> Checkpoint:
+        """Everything about the network as a checkpoint record.
+
+        Args:
+            fields: what else goes with it: task, normalisation, training, samples.
+        """
+        return Checkpoint(
+            tuple(layer.record() for layer in self.phases),
+            self.inputs,
+            self.outputs,
+            self.capacitance,
+            solver=self.solver.record(),
+            **fields,
+        )
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint) -> Self:
+        """The network that a checkpoint stores, parameters exactly as stored.
+
+        Raises:
+            CheckpointError, GraphError: it contradicts itself, or has software around the circuit.
+        """
+        if checkpoint.encoder or checkpoint.head:
+            raise CheckpointError(
+                "it has software before or behind the circuit",
+                hint="only networks that are all circuit can be loaded into torch",
+            )
+        layers = [
+            Layer(
+                [Edges(b.law, b.src, b.dst, b.params, b.topology) for b in phase.batches],
+                phase.nodes,
+                phase.duration,
+                phase.fill,
+                phase.residual,
+            )
+            for phase in checkpoint.phases
+        ]
+        solver = None if checkpoint.solver is None else Solver.from_record(checkpoint.solver)
+        capacitance = checkpoint.capacitance
+        return cls(layers, checkpoint.inputs, checkpoint.outputs, capacitance, solver)
+
+    @classmethod
+    def from_graph(cls, graph: Graph, solver: Solver | None = None) -> Self:
+        """The network that a graph stands for, its canonical coefficients as parameters."""
+        net = cls.from_checkpoint(Checkpoint.from_graph(graph))
+        net.solver = solver or Solver()
+        return net
