@@ -143,9 +143,7 @@ class Compiled:
             name = layer_waveform(layer.number) if single is None else SINGLE_WAVEFORM
             duration = self.graph.phases[index].duration
             end = start + layer.duration + ramp
-            plans.append(
-                LayerPlan(index, name, start, end, duration, self.scale.time_unit, ramp)
-            )
+            plans.append(LayerPlan(index, name, start, end, duration, self.scale.time_unit, ramp))
         return tuple(plans)
 
     def write(self, folder: Path, initial: FloatArray) -> DeckFiles:
@@ -186,7 +184,7 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
         tuple(graph.outputs.tolist()),
         graph.inputs,
         options.scale.v0,
-        simulator_options(options.scale),
+        simulator_options(options.scale, klu=family.klu),
         STEPS,
         _header(model, options, note),
         single_deck(layers) if options.single_deck else None,
@@ -194,13 +192,17 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
     return Compiled(model, graph, options, note, passes, circuit, time.perf_counter() - began)
 
 
-def simulator_options(scale: Scale) -> dict[str, float | None]:
+def simulator_options(scale: Scale, *, klu: bool = True) -> dict[str, float | None]:
     """ngspice options derived from the units, so that answers do not depend on the scale.
 
     The charge tolerance is what matters: ngspice's default of 1e-14 C is a floor of 10 V on 1 fF.
+
+    Args:
+        scale: the unit system.
+        klu: whether to ask for the KLU solver (ngspice before 42 ignores the word).
     """
     return {
-        "klu": None,
+        **({"klu": None} if klu else {}),
         "reltol": 1e-6,
         "abstol": 1e-9 * scale.i0,
         "vntol": 1e-9 * scale.v0,

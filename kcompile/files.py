@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from kcompile.errors import StorageError, UsageError
 
@@ -46,6 +47,15 @@ def write_text(path: Path, text: str) -> None:
     """
     with written(path) as stream:
         stream.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes ``value`` as JSON that any reader accepts (no NaN), whole or not at all.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def make_folder(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -92,8 +93,13 @@ def edge_columns(
 def table_columns(
     table: PiecewiseLinear, names: list[str], ids: list[str], scale: Scale
 ) -> Columns:
-    """Columns of grouped edges: ``e``; ``p``, ``q`` (current out of p, into q, a function of
-    v(p) - v(q)); ``points``, the table ``x0,y0, x1,y1, ...`` in volts and amperes, ascending.
+    """Columns of grouped edges, each group one piecewise-linear function of v(p) - v(q).
+
+    ==========  ==================================================================
+    ``e``       the element's id
+    ``p, q``    the pair of nodes; the current flows out of p, into q
+    ``points``  the table ``x0,y0, x1,y1, ...`` in volts and amperes, ascending
+    ==========  ==================================================================
     """
 
     def nodes(which: NDArray[Any]) -> list[str]:
@@ -103,7 +109,7 @@ def table_columns(
         x, y = (table.x * scale.v0 + 0.0).tolist(), (table.y * scale.i0 + 0.0).tolist()
         pairs = [f"{u!r},{i!r}" for u, i in zip(x, y, strict=True)]
         ptr = table.ptr.tolist()
-        return [", ".join(pairs[k:m]) for k, m in zip(ptr[:-1], ptr[1:], strict=True)]
+        return [", ".join(pairs[k:m]) for k, m in pairwise(ptr)]
 
     return Columns(
         {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,14 +15,14 @@ from kcompile.ir import Phi
 from kcompile.resources import data_folder
 from kcompile.units import Scale
 
-_UNITS = {
-    "": lambda scale: 1.0,
+_UNITS: Mapping[str, Callable[[Scale], float]] = {
+    "": lambda _: 1.0,
     "v0": lambda scale: scale.v0,
     "i0": lambda scale: scale.i0,
     "c0": lambda scale: scale.c0,
     "v0/i0": lambda scale: scale.resistance_unit,
     "c0*v0/i0": lambda scale: scale.time_unit,
-}  # fmt: skip
+}
 
 CONTROLS = ("diff", "affine", "table")
 
@@ -101,6 +101,8 @@ class FamilySpec:
         parameters: by name.
         forms: in order of preference.
         default_level: the ``-O`` level that suits it.
+        klu: whether its circuits suit the KLU solver. ngspice's KLU keeps the pivots of the first
+            factorisation, which loses digits where conductances change by many decades.
     """
 
     name: str
@@ -109,6 +111,7 @@ class FamilySpec:
     parameters: Mapping[str, Parameter]
     forms: tuple[Form, ...]
     default_level: int
+    klu: bool
 
     @property
     def phis(self) -> frozenset[Phi]:
@@ -170,7 +173,13 @@ def _parse(name: str, path: Path) -> FamilySpec:
         }
         forms = tuple(_form(cast(dict[str, Any], entry)) for entry in data["forms"])
         spec = FamilySpec(
-            name, str(data["title"]), path.parent, parameters, forms, int(data["default_level"])
+            name,
+            str(data["title"]),
+            path.parent,
+            parameters,
+            forms,
+            int(data["default_level"]),
+            bool(data.get("klu", True)),
         )
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PdkError(f"not TOML: {error}", where=path) from error

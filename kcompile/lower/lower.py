@@ -128,9 +128,7 @@ class _Builder:
 
     def _fits(self, batch: EdgeBatch, form: Form) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         usable = (
-            form.control != "table"
-            and batch.phi in form.phi
-            and (form.gated or self.gate is None)
+            form.control != "table" and batch.phi in form.phi and (form.gated or self.gate is None)
         )
         fit = np.full(len(batch), usable)
         if not usable:

@@ -7,6 +7,7 @@ single deck. Initial voltages stand in ``inputs.inc``, which a user can replace.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from kcompile.files import make_folder, written
+from kcompile.files import make_folder, storage_error, written
 from kcompile.netlist.elements import Circuit, Layer, Start
 from kcompile.netlist.rows import RowFormats
 from kcompile.resources import data_folder
@@ -26,6 +27,7 @@ from kcompile.resources import data_folder
 ENTRY = "run.cir"
 INPUTS = "inputs.inc"
 SINGLE_WAVEFORM = "run.raw"
+_OURS = re.compile(r"layer\d+\.(cir|trace|raw)|run\.raw")
 _MEASURED = 32
 """Most nodes whose end voltage a layer's own deck prints when it hands them on."""
 
@@ -56,6 +58,10 @@ def layer_file(number: int) -> str:
     return f"layer{number}.cir"
 
 
+def _trace_file(number: int) -> str:
+    return f"layer{number}.trace"
+
+
 def layer_waveform(number: int) -> str:
     """The raw file that the deck writes for layer ``number``."""
     return f"layer{number}.raw"
@@ -74,6 +80,7 @@ def write_decks(circuit: Circuit, folder: Path, initial: NDArray[np.float64]) ->
         StorageError: a file cannot be written.
     """
     writer = _Writer(circuit, make_folder(folder))
+    _remove_stale(folder)
     if circuit.single is None:
         for layer in circuit.layers:
             writer.write(layer_file(layer.number), "layer.cir.j2", layer=layer)
@@ -126,13 +133,13 @@ class _Writer:
 
     def write_trace(self, layer: Layer) -> None:
         def lines() -> Iterator[str]:
-            yield f"* elements of layer {layer.number}: the checkpoint's edges (from 0) behind them\n"
+            yield f"* layer {layer.number}, element: the checkpoint's edges (from 0) behind it\n"
             for trace in layer.traces:
                 ptr, index = trace.ptr.tolist(), trace.index.tolist()
                 for k, name in enumerate(trace.ids):
                     yield f"{name}: {' '.join(map(str, index[ptr[k] : ptr[k + 1]]))}\n"
 
-        self._stream(f"layer{layer.number}.trace", lines())
+        self._stream(_trace_file(layer.number), lines())
 
     def _stream(self, name: str, pieces: Iterator[str]) -> None:
         self.digest.update(name.encode())
@@ -145,6 +152,8 @@ class _Writer:
         self.files.append(name)
 
     def _table_rows(self, layer: Layer) -> Iterator[str]:
+        if self.circuit.single is not None:
+            self.elements["V"] += 1  # the gate
         for table in layer.tables:
             row = self._rows.of(table)
             for letter, count in row.letters.items():
@@ -169,6 +178,16 @@ class _Writer:
         return tuple(range(1, min(layer.nodes, _MEASURED) + 1))
 
 
+def _remove_stale(folder: Path) -> None:
+    """Removes decks, traces and waveforms of an earlier netlist that this one does not replace."""
+    try:
+        for path in folder.iterdir():
+            if _OURS.fullmatch(path.name):
+                path.unlink()
+    except OSError as error:
+        raise storage_error(error, folder) from error
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(data_folder("templates") / "ngspice"),
@@ -178,8 +197,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - netlists, not HTML
     )
-    environment.filters["number"] = repr
-    environment.filters["wrap"] = _wrap
+    environment.filters |= {"number": repr, "wrap": _wrap}
     return environment
 
 

@@ -17,7 +17,11 @@ from kcompile.reference.solution import Reference, Trajectory
 FINEST = 1e-13
 """The smallest rtol and atol worth asking for: below it, DOP853 chases rounding errors."""
 
-COARSEST = 1e-2
+FIRST = 1e-4
+"""The solver's first tolerance, relative to the comparison's: tight enough that the errors a
+report states are the circuit's, not the reference's. For an eighth-order method that is cheap."""
+
+COARSEST = 1e-4
 """The largest rtol and atol that is used, however loose the comparison."""
 
 ALWAYS_CHECKED = 8
@@ -38,8 +42,8 @@ def solve(
 ) -> Reference:
     """The golden ODE solution in double precision, with an estimate of its own error.
 
-    Every sample is solved on its own with ``rtol = atol = tolerance/100`` and, for the first 8
-    and every 50th, once more ten times finer. Both are tightened until the read-outs of the two
+    Every sample is solved on its own with ``rtol = atol = FIRST * tolerance`` and, for the
+    first 8 and every 50th, once more ten times finer. Both are tightened until the read-outs of the two
     differ by less than a tenth of ``E = tolerance * max(1, peak)``, peak being the largest
     read-out. Where double precision ends before that, the result says so and is not certified.
 
@@ -166,7 +170,7 @@ def _converge(
         return found
 
     obstacle = "double precision allows no finer steps"
-    settings = _level(min(max(tolerance / 100, 10 * FINEST), COARSEST), 0)
+    settings = _level(min(max(FIRST * tolerance, 10 * FINEST), COARSEST), 0)
     coarse = run(settings)
     level, difference = 0, float("inf")
     while True:

@@ -67,8 +67,9 @@ class Ngspice:
 def find_ngspice(path: Path | str | None = None) -> Ngspice:
     """The ngspice to use: ``path``, ``$KCOMPILE_NGSPICE``, ``.tools`` or the one on the PATH.
 
-    ``.tools/ngspice`` is looked for beside the package (a checkout) and in the current folder. The
-    first of these that is there is it: if it does not work, that is an error.
+    ``.tools/ngspice`` is looked for beside the package (a checkout), never in the current folder,
+    whose owner may be anybody. The first of these that is there is it: if it does not work, that
+    is an error.
 
     Args:
         path: the program; None looks for it.
@@ -88,9 +89,9 @@ def find_ngspice(path: Path | str | None = None) -> Ngspice:
                 f"no such file: {named}", where=VARIABLE, hint="correct the variable or unset it"
             )
         return _known(Path(named))
-    for folder in (Path(__file__).resolve().parents[2], Path.cwd()):
-        if (folder / _LOCAL).is_file():
-            return _known(folder / _LOCAL)
+    local = Path(__file__).resolve().parents[2] / _LOCAL
+    if local.is_file():
+        return _known(local)
     if on_path := shutil.which("ngspice"):
         return _known(Path(on_path))
     raise SimulatorNotFound("there is no ngspice on this machine", hint=_INSTALL)

@@ -56,7 +56,7 @@ def test_the_order_of_places(
     program(nowhere / "bin" / "ngspice", "41")
     assert find_ngspice().version == 41
     program(nowhere / "here" / tools, "42")
-    assert find_ngspice().version == 42
+    assert find_ngspice().version == 41  # anybody may have made the current folder
     program(nowhere / "checkout" / tools, "43")
     assert find_ngspice().version == 43
     monkeypatch.setenv(VARIABLE, str(program(nowhere / "other", "44.2")))
@@ -89,7 +89,7 @@ def test_a_named_program_that_is_not_there_is_never_passed_over(
 
 def test_a_broken_local_program_is_never_passed_over(nowhere: Path, program: Maker) -> None:
     program(nowhere / "bin" / "ngspice")
-    program(nowhere / "here" / ".tools" / "ngspice" / "bin" / "ngspice", probe="exit 127")
+    program(nowhere / "checkout" / ".tools" / "ngspice" / "bin" / "ngspice", probe="exit 127")
     with pytest.raises(SimulatorNotFound, match=r"\.tools.*trivial deck"):
         find_ngspice()
 

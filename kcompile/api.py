@@ -1,0 +1,248 @@
+"""What the commands do, as functions for scripts and notebooks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from kcompile.compiler import Compiled, CompileOptions, compile_model
+from kcompile.errors import UsageError
+from kcompile.frontend import Model
+from kcompile.frontend import load as _load
+from kcompile.inspection import Inspection, inspect_model
+from kcompile.ir import FloatArray
+from kcompile.netlist import DeckFiles
+from kcompile.simulation import JobResult
+from kcompile.units import Scale
+from kcompile.verification import (
+    Progress,
+    Report,
+    choose_inputs,
+    simulate_compiled,
+    verify_model,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What a circuit did with some samples.
+
+    Args:
+        compiled: the circuit.
+        inputs: ``float64[S, Nin]``.
+        outputs: ``float64[S, M]``, the read-out nodes at the end, software units.
+        results: the waveforms of every sample, in volts and seconds.
+    """
+
+    compiled: Compiled
+    inputs: FloatArray
+    outputs: FloatArray
+    results: tuple[JobResult, ...]
+
+
+def load(
+    path: Path | str,
+    *,
+    config: Path | str | None = None,
+    law: str | None = None,
+    duration: float | None = None,
+) -> Model:
+    """The network in a checkpoint, ours or published; its format is sniffed, nothing in it is run.
+
+    Args:
+        path: the checkpoint.
+        config: config.yaml of a published model; default: the one beside it.
+        law: device law of a checkpoint in the authors' minimal form.
+        duration: its T.
+
+    Raises:
+        CheckpointError, ConfigError, GraphError: its content is bad.
+        UsageError, StorageError: it is not there or cannot be read.
+    """
+    return _load(path, config=config, law=law, duration=duration)
+
+
+def compile(  # noqa: A001 - the word of the field; the builtin is not used here
+    model: Model | Path | str,
+    options: CompileOptions | None = None,
+    *,
+    scale: Scale | float | None = None,
+    **fields: Any,
+) -> Compiled:
+    """A network as a circuit.
+
+    Args:
+        model: a network, or the path of a checkpoint.
+        options: how to compile; or give single fields of ``CompileOptions`` instead.
+        scale: a unit system, or the paper's scale ``a`` in seconds (1e-15 by default).
+        **fields: ``device``, ``opt_level``, ``single_deck``, ``parameters``, ``pdk``.
+
+    Raises:
+        UsageError: an option is out of range.
+        PdkError: the device family cannot build one of the network's laws.
+    """
+    return compile_model(_model(model), _options(options, scale, fields))
+
+
+def netlist(
+    model: Model | Compiled | Path | str,
+    output: Path | str | None = None,
+    *,
+    inputs: ArrayLike | None = None,
+    seed: int = 0,
+    options: CompileOptions | None = None,
+    scale: Scale | float | None = None,
+    **fields: Any,
+) -> DeckFiles:
+    """Writes a network as a folder of decks that ``ngspice -b run.cir`` runs.
+
+    Args:
+        model: a network, a compiled one, or the path of a checkpoint.
+        output: the folder; default: ``<name>-deck`` in the current one.
+        inputs: one sample ``[Nin]``; default: the task's first test sample, else zeros.
+        seed: of the drawn sample of a generative task.
+        options: as for ``compile``.
+        scale: as for ``compile``.
+        **fields: as for ``compile``.
+
+    Raises:
+        InputError: the sample does not fit the network.
+        StorageError: the decks cannot be written.
+    """
+    compiled = _compiled(model, options, scale, fields)
+    network = compiled.model
+    sample = choose_inputs(network, inputs, 1, seed).inputs[0]
+    folder = Path(f"{network.name}-deck") if output is None else Path(output)
+    return compiled.write(folder, network.initial_voltages(sample))
+
+
+def simulate(
+    model: Model | Compiled | Path | str,
+    inputs: ArrayLike | None = None,
+    *,
+    samples: int | None = None,
+    seed: int = 0,
+    ngspice: Path | str | None = None,
+    simulator: str = "ngspice",
+    jobs: int = 2,
+    timeout: float = 3600.0,
+    options: CompileOptions | None = None,
+    scale: Scale | float | None = None,
+    **fields: Any,
+) -> Simulation:
+    """Runs a circuit on some samples.
+
+    Args:
+        model: a network, a compiled one, or the path of a checkpoint.
+        inputs: ``[S, Nin]`` or ``[Nin]``; default: as for ``verify``.
+        samples: how many; default: all that are given, else 8.
+        seed: of drawn inputs.
+        ngspice: which ngspice; default: as ``kcompile doctor`` says.
+        simulator: ``ngspice`` or ``pyspice``.
+        jobs: simulations at a time.
+        timeout: seconds that one simulation may take.
+        options: as for ``compile``.
+        scale: as for ``compile``.
+        **fields: as for ``compile``.
+
+    Raises:
+        SimulatorNotFound: there is no simulator.
+        SimulationFailed: a sample did not finish; its work folder is named.
+    """
+    compiled = _compiled(model, options, scale, fields)
+    given = choose_inputs(compiled.model, inputs, samples, seed).inputs
+    outputs, results = simulate_compiled(
+        compiled, given, simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout
+    )
+    return Simulation(compiled, given, outputs, results)
+
+
+def verify(
+    model: Model | Path | str,
+    *,
+    inputs: ArrayLike | None = None,
+    samples: int | None = None,
+    tolerance: float = 1e-3,
+    deck: Path | str | None = None,
+    simulator: str = "ngspice",
+    ngspice: Path | str | None = None,
+    jobs: int = 2,
+    timeout: float = 3600.0,
+    seed: int = 0,
+    command: str | None = None,
+    on_progress: Progress | None = None,
+    options: CompileOptions | None = None,
+    scale: Scale | float | None = None,
+    **fields: Any,
+) -> Report:
+    """Whether a network's circuit computes what its ODE says; a failing circuit is no exception.
+
+    Args:
+        model: a network, or the path of a checkpoint.
+        inputs: ``[S, Nin]`` or ``[Nin]``; default: the first of the task's test split, standard
+            normal draws for generative tasks, else zeros.
+        samples: how many; default: all that are given, else 8.
+        tolerance: largest error allowed, relative to ``max(1, peak)`` of the read-outs.
+        deck: a folder of decks to judge as they lie.
+        simulator: ``ngspice`` or ``pyspice``.
+        ngspice: which ngspice; default: as ``kcompile doctor`` says.
+        jobs: simulations at a time.
+        timeout: seconds that one simulation may take.
+        seed: of drawn inputs.
+        command: the command line, for the report.
+        on_progress: hears the stage, how much of it is done, and of how much.
+        options: how to compile; or give single fields of ``CompileOptions`` instead.
+        scale: a unit system, or the paper's scale ``a`` in seconds (1e-15 by default).
+        **fields: of ``CompileOptions``.
+
+    Raises:
+        InputError, PdkError, DeckError: something given is bad.
+        SimulatorNotFound: there is no simulator.
+    """
+    return verify_model(
+        _model(model), _options(options, scale, fields), inputs=inputs, samples=samples,
+        tolerance=tolerance, deck=deck, simulator=simulator, ngspice=ngspice, jobs=jobs,
+        timeout=timeout, seed=seed, command=command, on_progress=on_progress,
+    )  # fmt: skip
+
+
+def inspect(model: Model | Path | str) -> Inspection:
+    """What a network holds, and what its behavioural decks would roughly cost.
+
+    Args:
+        model: a network, or the path of a checkpoint.
+    """
+    return inspect_model(_model(model))
+
+
+def _model(model: Model | Path | str) -> Model:
+    return model if isinstance(model, Model) else load(model)
+
+
+def _compiled(
+    model: Model | Compiled | Path | str,
+    options: CompileOptions | None,
+    scale: Scale | float | None,
+    fields: dict[str, Any],
+) -> Compiled:
+    if not isinstance(model, Compiled):
+        return compile(model, options, scale=scale, **fields)
+    if options is not None or scale is not None or fields:
+        raise UsageError("a compiled network takes no compile options", hint="compile it anew")
+    return model
+
+
+def _options(
+    options: CompileOptions | None, scale: Scale | float | None, fields: dict[str, Any]
+) -> CompileOptions:
+    if options is None:
+        unit = scale if isinstance(scale, Scale) else Scale.from_time_unit(
+            1e-15 if scale is None else scale
+        )  # fmt: skip
+        return CompileOptions(scale=unit, **fields)
+    if scale is not None or fields:
+        raise UsageError("options and single fields exclude each other", hint="give one of them")
+    return options

@@ -1,0 +1,65 @@
+"""``kcompile doctor``: what is installed, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from kcompile.cli.options import FILE, json_option
+
+_PACKAGES = (
+    ("numpy", ""),
+    ("scipy", ""),
+    ("safetensors", ""),
+    ("matplotlib", ""),
+    ("networkx", ""),
+    ("torch", "published checkpoints and training: pip install 'kcompile[torch]'"),
+    ("torchdiffeq", "training: pip install 'kcompile[torch]'"),
+    ("scikit-learn", "the training data: pip install 'kcompile[train]'"),
+    ("PySpice", "--simulator pyspice: pip install 'kcompile[pyspice]'"),
+)
+
+
+@click.command()
+@click.option("--ngspice", type=FILE, help="Which ngspice to look at.")
+@json_option
+def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
+    """Says which simulator runs, which versions there are, what is missing and how to get it."""
+    import platform
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from kcompile import __version__
+    from kcompile.errors import SimulatorError
+    from kcompile.files import write_json
+    from kcompile.lower import family_names
+    from kcompile.resources import data_folder
+    from kcompile.simulation import find_ngspice
+
+    rows = [("kcompile", __version__, str(Path(__file__).resolve().parents[1]))]
+    rows.append(("python", platform.python_version(), ""))
+    for name, use in _PACKAGES:
+        try:
+            rows.append((name, metadata.version(name), ""))
+        except metadata.PackageNotFoundError:
+            rows.append((name, "missing", use))
+    rows.append(("device families", ", ".join(family_names()), str(data_folder("pdk"))))
+    missing: SimulatorError | None = None
+    try:
+        simulator = find_ngspice(ngspice)
+        features = ", ".join(sorted(simulator.features)) or "no optional features"
+        rows.append(("ngspice", f"{simulator.version} ({features})", str(simulator.path)))
+    except SimulatorError as error:
+        missing = error
+        rows.append(("ngspice", "missing", "make ngspice, or your system's package manager"))
+    table = Table("what", "version", "where, or what it is for")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    if json_file is not None:
+        write_json(json_file, {name: {"version": v, "note": note} for name, v, note in rows})
+    if missing is not None:
+        raise missing

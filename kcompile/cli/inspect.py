@@ -1,0 +1,75 @@
+"""``kcompile inspect``: what a checkpoint holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kcompile.cli.options import FILE, checkpoint_options, json_option
+
+
+@click.command()
+@click.argument("checkpoint", type=FILE)
+@checkpoint_options
+@click.option("--graphml", type=FILE, help="Write a layer's graph here as GraphML.")
+@click.option(
+    "--layer", type=click.IntRange(1), default=1, show_default=True, help="Which, for --graphml."
+)
+@json_option
+def inspect(
+    checkpoint: Path,
+    *,
+    config: Path | None,
+    law: str | None,
+    duration: float | None,
+    graphml: Path | None,
+    layer: int,
+    json_file: Path | None,
+) -> None:
+    """Says what CHECKPOINT holds: nodes, edges, laws, ranges, and what simulating would cost."""
+    from rich.console import Console
+    from rich.table import Table
+
+    import kcompile
+    from kcompile.files import write_json
+    from kcompile.ir import write_graphml
+
+    model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
+    found = kcompile.inspect(model)
+    console = Console()
+    facts = Table(show_header=False, box=None)
+    for key, value in found.summary.items():
+        if value not in (None, []):
+            shown = "\n".join(value) if isinstance(value, list) else str(value)
+            facts.add_row(key, shown)
+    console.print(facts)
+    phases = Table("layer", "nodes", "edges", "T", "fill", "residual", "w", "a", "b", "c")
+    for number, phase in enumerate(found.phases, 1):
+        residual = "" if phase["residual"] is None else f"layer {phase['residual'] + 1}"
+        ranges = ["" if r is None else _interval(r) for r in phase["ranges"].values()]
+        phases.add_row(
+            str(number), str(phase["nodes"]), str(phase["edges"]), f"{phase['duration']:g}",
+            phase["fill"], residual, *ranges,
+        )  # fmt: skip
+    console.print(phases)
+    costs = Table(
+        "level", "devices", "ngspice memory", "time a sample",
+        title="behavioural decks (--device ideal), rough figures",
+    )  # fmt: skip
+    for cost in found.costs:
+        costs.add_row(
+            f"-O{cost.opt_level}", f"{cost.devices:,}", f"{cost.memory_bytes / 1e6:.3g} MB",
+            f"{cost.seconds:.2g} s",
+        )  # fmt: skip
+    console.print(costs)
+    if graphml is not None:
+        write_graphml(model.graph, graphml, layer - 1)
+        console.print(f"layer {layer} as GraphML: {graphml}")
+    if json_file is not None:
+        write_json(json_file, found.to_dict())
+
+
+def _interval(bounds: list[float]) -> str:
+    low, high = bounds
+    return f"{low:.3g}" if low == high else f"{low:.3g} .. {high:.3g}"

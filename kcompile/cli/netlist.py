@@ -1,0 +1,72 @@
+"""``kcompile netlist``: a checkpoint as SPICE decks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kcompile.cli.options import (
+    FILE,
+    checkpoint_options,
+    compile_options,
+    json_option,
+    make_compile_options,
+    seed_option,
+)
+
+
+@click.command()
+@click.argument("checkpoint", type=FILE)
+@click.option("-o", "--output", type=FILE, help="Folder for the decks [NAME-deck].")
+@click.option("--inputs", type=FILE, help="One sample as .npy or .npz [the task's first, else 0].")
+@checkpoint_options
+@compile_options
+@seed_option
+@json_option
+def netlist(
+    *,
+    checkpoint: Path,
+    output: Path | None,
+    inputs: Path | None,
+    config: Path | None,
+    law: str | None,
+    duration: float | None,
+    seed: int,
+    json_file: Path | None,
+    **compiling: Any,
+) -> None:
+    """Writes CHECKPOINT as a folder of decks that `ngspice -b run.cir` runs.
+
+    Without --device: the circuit of Fig. 5 (switch, -O0) for piecewise-linear laws up to 20,000
+    edges, else behavioural sources (ideal, -O2).
+    """
+    import kcompile
+    from kcompile.files import write_json
+    from kcompile.verification import read_inputs
+
+    options = make_compile_options(**compiling)
+    model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
+    compiled = kcompile.compile(model, options)
+    given = None if inputs is None else read_inputs(inputs, model)
+    deck = kcompile.netlist(compiled, output, inputs=given, seed=seed)
+    for note in (*model.notes, compiled.note):
+        click.echo(f"note: {note}", err=True)
+    elements = ", ".join(f"{count} {letter}" for letter, count in deck.elements.items())
+    click.echo(f"{deck.folder}: {len(deck.files)} files, {elements}")
+    click.echo(f"run it: ngspice -b {deck.entry}")
+    if json_file is not None:
+        write_json(
+            json_file,
+            {
+                "folder": str(deck.folder),
+                "entry": deck.entry.name,
+                "files": list(deck.files),
+                "elements": dict(deck.elements),
+                "deck_bytes": deck.bytes,
+                "deck_sha256": deck.sha256,
+                "device_family": compiled.device,
+                "opt_level": compiled.opt_level,
+            },
+        )

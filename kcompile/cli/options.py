@@ -1,0 +1,119 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from kcompile.errors import UsageError
+
+if TYPE_CHECKING:
+    from kcompile.compiler import CompileOptions
+    from kcompile.units import Scale
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FILE = click.Path(path_type=Path)
+
+
+def _add(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+checkpoint_options = _add(
+    click.option("--config", type=FILE, help="config.yaml of a published model [beside it]."),
+    click.option("--law", help="Device law of a checkpoint that does not say it."),
+    click.option("--duration", type=float, help="Duration T of a checkpoint that does not say it."),
+)
+
+compile_options = _add(
+    click.option("--scale", type=float, help="Time unit in seconds: 1 V, 1 A, SCALE farads [1e-15]."),
+    click.option("--v0", type=float, help="Volts per software voltage unit."),
+    click.option("--i0", type=float, help="Amperes per software current unit."),
+    click.option("--c0", type=float, help="Farads per software capacitance unit."),
+    click.option("--device", help="Device family: ideal, switch, diode, or one of your own."),
+    click.option("-O", "opt_level", type=int, help="Optimisation: 0 literal, 1 clean, 2 fast."),
+    click.option("--single-deck", is_flag=True, help="All layers in one transient, gated."),
+    click.option(
+        "--param", "parameters", multiple=True, metavar="NAME=VALUE",
+        help="Device parameter, in the unit its family states (repeatable).",
+    ),
+    click.option("--pdk", type=FILE, help="Folder with device families of your own."),
+)  # fmt: skip
+
+simulator_options = _add(
+    click.option("--simulator", type=click.Choice(["ngspice", "pyspice"]), default="ngspice"),
+    click.option("--ngspice", type=FILE, help="Which ngspice to run."),
+    click.option("--jobs", type=click.IntRange(1), default=2, show_default=True,
+                 help="Simulations at a time."),
+    click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=3600.0,
+                 show_default=True, help="Seconds that one simulation may take."),
+)  # fmt: skip
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of drawn inputs."
+)
+json_option = click.option("--json", "json_file", type=FILE, help="Write the result here as JSON.")
+
+
+def make_scale(scale: float | None, v0: float | None, i0: float | None, c0: float | None) -> Scale:
+    """The unit system that ``--scale`` or ``--v0 --i0 --c0`` ask for.
+
+    Raises:
+        UsageError: both ways at once, or a unit that is not positive.
+    """
+    from kcompile.units import Scale
+
+    if scale is None:
+        given = {"v0": v0, "i0": i0, "c0": c0}
+        return Scale(**{name: value for name, value in given.items() if value is not None})
+    if (v0, i0, c0) != (None, None, None):
+        raise UsageError("--scale and --v0/--i0/--c0 exclude each other", hint="give one of them")
+    return Scale.from_time_unit(scale)
+
+
+def make_compile_options(
+    scale: float | None,
+    v0: float | None,
+    i0: float | None,
+    c0: float | None,
+    device: str | None,
+    opt_level: int | None,
+    single_deck: bool,
+    parameters: tuple[str, ...],
+    pdk: Path | None,
+) -> CompileOptions:
+    """The compile options that the shared options ask for.
+
+    Raises:
+        UsageError: one of them is out of range.
+    """
+    from kcompile.compiler import CompileOptions
+
+    return CompileOptions(
+        make_scale(scale, v0, i0, c0),
+        device,
+        opt_level,
+        single_deck,
+        dict(_parameter(text) for text in parameters),
+        pdk,
+    )
+
+
+def _parameter(text: str) -> tuple[str, float]:
+    name, equals, value = text.partition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return name.strip(), float(value)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not NAME=VALUE", where="--param", hint="for example --param roff=1e6"
+        ) from None

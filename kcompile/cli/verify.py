@@ -1,0 +1,115 @@
+"""``kcompile verify``: does the circuit compute what the network computes?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kcompile.cli.golden import run_golden
+from kcompile.cli.options import (
+    FILE,
+    checkpoint_options,
+    compile_options,
+    json_option,
+    make_compile_options,
+    seed_option,
+    simulator_options,
+)
+from kcompile.cli.progress import stages
+from kcompile.errors import UsageError
+
+if TYPE_CHECKING:
+    from kcompile.verification import Report
+
+
+@click.command()
+@click.argument("checkpoint", type=FILE, required=False)
+@click.option("--samples", type=int, help="How many samples [8, or as many as there are].")
+@click.option("--inputs", type=FILE, help="Samples as .npy or .npz, [Nin] or [S, Nin].")
+@click.option("--tolerance", type=float, default=1e-3, show_default=True,
+              help="Largest error allowed, relative to max(1, largest output).")
+@click.option("--report", type=FILE, help="Folder for report.json and plots.")
+@click.option("--outputs", type=FILE, help="Write inputs, spice and reference here as .npz.")
+@click.option("--deck", type=FILE, help="Judge the decks in this folder as they lie.")
+@checkpoint_options
+@compile_options
+@simulator_options
+@seed_option
+@json_option
+def verify(
+    *,
+    checkpoint: Path | None,
+    samples: int | None,
+    inputs: Path | None,
+    tolerance: float,
+    report: Path | None,
+    outputs: Path | None,
+    deck: Path | None,
+    config: Path | None,
+    law: str | None,
+    duration: float | None,
+    simulator: str,
+    ngspice: Path | None,
+    jobs: int,
+    timeout: float,
+    seed: int,
+    json_file: Path | None,
+    **compiling: Any,
+) -> None:
+    """Simulates CHECKPOINT's circuit and compares it with the network's ODE.
+
+    Without CHECKPOINT: every case under golden/. Exit status 0: pass; 1: fail.
+    """  # fmt: skip
+    if checkpoint is None:
+        _only_golden(samples, inputs, report, outputs, deck)
+        run_golden(Path("golden"), (), ngspice=ngspice, jobs=jobs, json_file=json_file)
+        return
+    import kcompile
+    from kcompile.files import write_json
+    from kcompile.verification import read_inputs
+
+    options = make_compile_options(**compiling)
+    model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
+    given = None if inputs is None else read_inputs(inputs, model)
+    with stages(model.name) as show:
+        result = kcompile.verify(
+            model, options=options, inputs=given, samples=samples, tolerance=tolerance, deck=deck,
+            simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout, seed=seed,
+            command=shlex.join(["kcompile", *sys.argv[1:]]), on_progress=show,
+        )  # fmt: skip
+    if outputs is not None:
+        result.write_outputs(outputs)
+    if json_file is not None:
+        write_json(json_file, result.to_dict())
+    files = () if report is None else result.write(report)
+    _show(result)
+    for file in files:
+        click.echo(f"wrote {file}")
+    raise click.exceptions.Exit(result.exit_status)
+
+
+def _only_golden(*given: object) -> None:
+    if any(value is not None for value in given):
+        raise UsageError(
+            "no checkpoint is named", where="verify",
+            hint="name one, or leave out its options to run the golden cases",
+        )  # fmt: skip
+    if not Path("golden").is_dir():
+        raise UsageError(
+            "no checkpoint is named, and there is no golden folder here", where="verify",
+            hint="name a checkpoint, or run this in a checkout of kcompile",
+        )  # fmt: skip
+
+
+def _show(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None)
+    for label, text in report.table():
+        table.add_row(label, text)
+    Console(highlight=False).print(table)
