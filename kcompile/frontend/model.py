@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kcompile.errors import CheckpointError, InputError
 from kcompile.frontend.software import Software
@@ -134,9 +134,9 @@ class Model:
             ``float64[..., N]``: encoded, then cut, padded or repeated as the first phase says.
 
         Raises:
-            InputError: the width is wrong or a value is not finite.
+            InputError: they are no numbers, the width is wrong or a value is not finite.
         """
-        inputs = np.asarray(inputs, dtype=np.float64)
+        inputs = _real(inputs)
         if inputs.ndim == 0 or inputs.shape[-1] != self.input_width:
             width = inputs.shape[-1] if inputs.ndim else "no"
             raise InputError(
@@ -153,3 +153,18 @@ class Model:
     def derivative(self, phase: int, v: FloatArray) -> FloatArray:
         """dv/dt of one phase, ``[..., N]`` (see ``kcompile.ir.derivative``)."""
         return derivative(self.graph, phase, v)
+
+
+def _real(values: ArrayLike) -> FloatArray:
+    """``values`` in double precision.
+
+    Raises:
+        InputError: they are no real numbers.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError("samples of different widths", hint="give one width") from error
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"samples of type {array.dtype}", hint="give real numbers")
+    return array.astype(np.float64)

@@ -126,7 +126,9 @@ def _torch_load(path: Path) -> object:
             "reading a torch file needs torch", where=path, hint="pip install 'kcompile[torch]'"
         ) from error
     try:
-        return cast(object, torch.load(path, map_location="cpu", weights_only=True))
+        # A stream: given a path, torch takes the suffix for the format.
+        with path.open("rb") as stream:
+            return cast(object, torch.load(stream, map_location="cpu", weights_only=True))
     except (
         pickle.UnpicklingError, RuntimeError, ValueError, TypeError, KeyError, IndexError,
         AttributeError, AssertionError, EOFError, MemoryError, OverflowError,

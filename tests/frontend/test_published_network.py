@@ -216,11 +216,14 @@ def test_durations_are_those_written_down(tmp_path):
 
 def test_training_solver(tmp_path):
     solver = load(write(tmp_path, config([THREE]))).solver
+    assert solver is not None
     assert (solver.method, solver.rtol, solver.atol) == ("dopri5", 1e-3, 1e-3)
     assert solver.options == {"first_step": 1e-2, "min_step": 1e-5}
     said = config([THREE])
     said["simulation"]["method"] = "rk4"
-    assert load(write(tmp_path, said)).solver.options == {"step_size": 1e-6}
+    solver = load(write(tmp_path, said)).solver
+    assert solver is not None
+    assert solver.options == {"step_size": 1e-6}
     said["simulation"]["method"] = "magic"
     model = load(write(tmp_path, said))
     assert model.solver is None
