@@ -129,15 +129,15 @@ def _bar(name: str) -> Generator[Callable[[Progress], None]]:
     columns: list[Any] = [
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}, loss {task.fields[loss]}"),
+        TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(),
     ]
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        entry = bar.add_task(name, total=None, loss="-")
+        entry = bar.add_task(name, total=None, state="starting")
 
         def draw(progress: Progress) -> None:
-            loss = f"{progress.loss:.3e}"
-            bar.update(entry, completed=progress.epoch, total=progress.epochs, loss=loss)
+            state = f"epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3e}"
+            bar.update(entry, completed=progress.epoch, total=progress.epochs, state=state)
 
         yield draw
 

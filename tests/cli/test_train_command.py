@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -73,3 +75,29 @@ def test_what_was_trained_stays_when_interrupted(tmp_path: Path) -> None:
     assert f"{output} holds epoch " in rest
     assert rest.endswith("kcompile: interrupted\n")
     assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*MAIN, "train", "friedman", "--epochs", "3", "-o", str(tmp_path / "net")],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(ours)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, shown.decode()
+    assert b"epoch 3/3, loss " in shown
+    assert output.startswith(f"{tmp_path / 'net'}: 168 parameters, seed 0, test mse ")
