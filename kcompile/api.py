@@ -65,7 +65,7 @@ def load(
     return _load(path, config=config, law=law, duration=duration)
 
 
-def compile(  # noqa: A001 - the word of the field; the builtin is not used here
+def compile(
     model: Model | Path | str,
     options: CompileOptions | None = None,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ from kcompile.cli.options import FILE, json_option
 
 if TYPE_CHECKING:
     from kcompile.verification.golden import GoldenResult
+
+
+_PAGE = 120
+"""Columns of a table that goes to a file or a pipe."""
 
 
 @click.command()
@@ -57,10 +62,12 @@ def run_golden(
             show("cases", done, len(cases))
             act = update_case if update else run_case
             results.append(act(case, ngspice=ngspice, jobs=jobs))
-    table = Table("case", "device", "nodes", "edges", "layers", "error", "allowed", "verdict")
+    table = Table(box=None)
+    for title in ("case", "device", "nodes", "edges", "layers", "error", "allowed", "verdict"):
+        table.add_column(title, no_wrap=True)
     for result in results:
         table.add_row(*_row(result))
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PAGE)
     console.print(table)
     failed = [result for result in results if not result.passed]
     for result in failed:

@@ -40,10 +40,11 @@ def inspect(
     console = Console()
     facts = Table(show_header=False, box=None)
     for key, value in found.summary.items():
-        if value not in (None, []):
-            shown = "\n".join(value) if isinstance(value, list) else str(value)
-            facts.add_row(key, shown)
+        if value is not None and key != "notes":
+            facts.add_row(key, str(value))
     console.print(facts)
+    for note in model.notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
     phases = Table("layer", "nodes", "edges", "T", "fill", "residual", "w", "a", "b", "c")
     for number, phase in enumerate(found.phases, 1):
         residual = "" if phase["residual"] is None else f"layer {phase['residual'] + 1}"

@@ -34,7 +34,7 @@ checkpoint_options = _add(
 )
 
 compile_options = _add(
-    click.option("--scale", type=float, help="Time unit in seconds: 1 V, 1 A, SCALE farads [1e-15]."),
+    click.option("--scale", type=float, help="Time unit [s]: 1 V, 1 A, SCALE farads [1e-15]."),
     click.option("--v0", type=float, help="Volts per software voltage unit."),
     click.option("--i0", type=float, help="Amperes per software current unit."),
     click.option("--c0", type=float, help="Farads per software capacitance unit."),

@@ -30,8 +30,13 @@ if TYPE_CHECKING:
 @click.argument("checkpoint", type=FILE, required=False)
 @click.option("--samples", type=int, help="How many samples [8, or as many as there are].")
 @click.option("--inputs", type=FILE, help="Samples as .npy or .npz, [Nin] or [S, Nin].")
-@click.option("--tolerance", type=float, default=1e-3, show_default=True,
-              help="Largest error allowed, relative to max(1, largest output).")
+@click.option(
+    "--tolerance",
+    type=float,
+    default=1e-3,
+    show_default=True,
+    help="Largest error allowed, relative to max(1, largest output).",
+)
 @click.option("--report", type=FILE, help="Folder for report.json and plots.")
 @click.option("--outputs", type=FILE, help="Write inputs, spice and reference here as .npz.")
 @click.option("--deck", type=FILE, help="Judge the decks in this folder as they lie.")

@@ -197,7 +197,8 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - netlists, not HTML
     )
-    environment.filters |= {"number": repr, "wrap": _wrap}
+    filters: dict[str, Any] = {"number": repr, "wrap": _wrap}
+    environment.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]
     return environment
 
 

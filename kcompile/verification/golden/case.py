@@ -191,7 +191,8 @@ def update_case(case: Case, *, ngspice: Path | str | None = None, jobs: int = 2)
     if not report.passed:
         raise GoldenError(f"the circuit fails: {report.reason}", where=case.folder)
     with written(case.folder / _EXPECTED) as stream:
-        np.savez_compressed(stream, inputs=inputs, **_kept(report))
+        arrays: dict[str, Any] = {"inputs": inputs, **_kept(report)}
+        np.savez_compressed(stream, **arrays)
     return run_case(case, ngspice=ngspice, jobs=jobs)
 
 
@@ -218,8 +219,10 @@ def _kept(report: Report) -> dict[str, NDArray[np.float64]]:
         return {}
     kept = {"outputs": evidence.spice}
     for wave in evidence.waves:
-        times = np.linspace(0.0, wave.times[-1], _TIMES)
-        columns = [np.interp(times, wave.times, column) for column in wave.spice.T]
+        times: FloatArray = np.linspace(0.0, float(wave.times[-1]), _TIMES)
+        columns: list[FloatArray] = [
+            np.interp(times, wave.times, column) for column in wave.spice.T
+        ]
         kept[f"phase{wave.phase}"] = np.stack(columns, axis=1)
     return kept
 
@@ -242,7 +245,7 @@ def _change(
     expected: Mapping[str, NDArray[np.float64]], found: Mapping[str, NDArray[np.float64]]
 ) -> float | None:
     """The largest difference, NaN where there are no numbers; None where shapes differ."""
-    names = expected.keys() - {"inputs"}
-    if names != found.keys() or any(expected[n].shape != found[n].shape for n in names):
+    names = set(expected) - {"inputs"}
+    if names != set(found) or any(expected[n].shape != found[n].shape for n in names):
         return None
     return float(max(np.abs(expected[name] - found[name]).max() for name in names))
