@@ -5,7 +5,7 @@ The functions here do what the commands do and suit a notebook::
     import kcompile
 
     model = kcompile.load("model.pt")
-    deck = kcompile.netlist(model, "deck", scale=1e-15)
+    deck = kcompile.write_netlist(model, "deck", scale=1e-15)
     report = kcompile.verify(model, scale=1e-15, samples=8)
     report.plot()
 """
@@ -15,7 +15,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kcompile.api import Simulation, compile, inspect, load, netlist, simulate, verify
+    from kcompile.api import (
+        Simulation,
+        compile,
+        inspect,
+        load,
+        pyspice_circuit,
+        simulate,
+        verify,
+        write_netlist,
+    )
     from kcompile.compiler import Compiled, CompileOptions
     from kcompile.errors import KcompileError
     from kcompile.frontend import Model
@@ -36,9 +45,10 @@ __all__ = [
     "compile",
     "inspect",
     "load",
-    "netlist",
+    "pyspice_circuit",
     "simulate",
     "verify",
+    "write_netlist",
 ]
 
 _HOMES = {

@@ -87,7 +87,7 @@ def compile(
     return compile_model(_model(model), _options(options, scale, fields))
 
 
-def netlist(
+def write_netlist(
     model: Model | Compiled | Path | str,
     output: Path | str | None = None,
     *,
@@ -117,6 +117,44 @@ def netlist(
     sample = choose_inputs(network, inputs, 1, seed).inputs[0]
     folder = Path(f"{network.name}-deck") if output is None else Path(output)
     return compiled.write(folder, network.initial_voltages(sample))
+
+
+def pyspice_circuit(
+    model: Model | Compiled | Path | str,
+    layer: int = 1,
+    *,
+    inputs: ArrayLike | None = None,
+    seed: int = 0,
+    options: CompileOptions | None = None,
+    scale: Scale | float | None = None,
+    **fields: Any,
+) -> Any:
+    """One layer of a network's circuit as a ``PySpice.Spice.Netlist.Circuit``.
+
+    Its elements, names and numbers are those of the layer's deck; its simulator options are in
+    its ``raw_spice``. A residual that the next layer starts with is not added.
+
+    Args:
+        model: a network, a compiled one, or the path of a checkpoint.
+        layer: which, from 1.
+        inputs: for the first layer one sample ``[Nin]``, default: as for ``write_netlist``; for
+            others the voltages ``[N]`` that the layer before hands over, software units, default 0.
+        seed: of the drawn sample of a generative task.
+        options: as for ``compile``.
+        scale: as for ``compile``.
+        **fields: as for ``compile``.
+
+    Raises:
+        MissingExtra: PySpice is not installed.
+        UsageError: there is no such layer, or all layers share one transient.
+        InputError: the voltages do not fit the layer.
+    """
+    compiled = _compiled(model, options, scale, fields)
+    if layer != 1:
+        return compiled.to_pyspice(layer, inputs)
+    network = compiled.model
+    sample = choose_inputs(network, inputs, 1, seed).inputs[0]
+    return compiled.to_pyspice(1, network.initial_voltages(sample))
 
 
 def simulate(

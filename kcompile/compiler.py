@@ -6,8 +6,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kcompile.errors import UsageError
 from kcompile.frontend.model import Model
@@ -20,6 +22,7 @@ from kcompile.netlist import (
     Family,
     format_inputs,
     layer_waveform,
+    to_pyspice,
     write_decks,
 )
 from kcompile.passes import LEVELS, PassRecord, optimise
@@ -161,6 +164,25 @@ class Compiled:
     def inputs_text(self, initial: FloatArray) -> str:
         """What ``inputs.inc`` says for other initial voltages ``[N]`` (as in ``write``)."""
         return format_inputs(self.circuit, self._inputs(initial))
+
+    def to_pyspice(self, layer: int = 1, initial: ArrayLike | None = None) -> Any:
+        """One layer as a PySpice ``Circuit``; ``netlist.to_pyspice`` says more.
+
+        Args:
+            layer: which, from 1.
+            initial: software voltages, of the first phase's nodes as in ``write``, else of all
+                nodes that the layer before hands over; default: 0.
+
+        Raises:
+            MissingExtra: PySpice is not installed.
+            UsageError: there is no such layer, or all layers share one transient.
+            InputError: ``initial`` does not fit.
+        """
+        if initial is None:
+            return to_pyspice(self.circuit, layer)
+        given = np.asarray(initial, dtype=np.float64)
+        volts = self._inputs(given) if layer == 1 else given * self.scale.v0
+        return to_pyspice(self.circuit, layer, volts)
 
     def _inputs(self, initial: FloatArray) -> FloatArray:
         return np.asarray(initial, dtype=np.float64)[: self.graph.inputs] * self.scale.v0

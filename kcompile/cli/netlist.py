@@ -50,7 +50,7 @@ def netlist(
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     compiled = kcompile.compile(model, options)
     given = None if inputs is None else read_inputs(inputs, model)
-    deck = kcompile.netlist(compiled, output, inputs=given, seed=seed)
+    deck = kcompile.write_netlist(compiled, output, inputs=given, seed=seed)
     for note in (*model.notes, compiled.note):
         click.echo(f"note: {note}", err=True)
     elements = ", ".join(f"{count} {letter}" for letter, count in deck.elements.items())

@@ -1,4 +1,4 @@
-"""Netlist elements to text: the ngspice dialect."""
+"""Netlist elements to text, the ngspice dialect, or to PySpice objects."""
 
 from kcompile.netlist.elements import (
     Circuit,
@@ -21,6 +21,7 @@ from kcompile.netlist.ngspice import (
     layer_waveform,
     write_decks,
 )
+from kcompile.netlist.pyspice import to_pyspice
 
 __all__ = [
     "ENTRY",
@@ -39,5 +40,6 @@ __all__ = [
     "layer_file",
     "layer_waveform",
     "node_names",
+    "to_pyspice",
     "write_decks",
 ]

@@ -19,7 +19,7 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from kcompile.files import make_folder, storage_error, written
+from kcompile.files import filled, storage_error, written
 from kcompile.netlist.elements import Circuit, Layer, Start
 from kcompile.netlist.rows import RowFormats
 from kcompile.resources import data_folder
@@ -68,7 +68,9 @@ def layer_waveform(number: int) -> str:
 
 
 def write_decks(circuit: Circuit, folder: Path, initial: NDArray[np.float64]) -> DeckFiles:
-    """Writes the circuit's decks into ``folder``, file by file, each whole or not at all.
+    """Writes the circuit's decks into ``folder``, all of them or none.
+
+    Decks, traces and waveforms of an earlier netlist do not stay.
 
     Args:
         circuit: what to write.
@@ -79,17 +81,18 @@ def write_decks(circuit: Circuit, folder: Path, initial: NDArray[np.float64]) ->
         PdkError: a row template is bad.
         StorageError: a file cannot be written.
     """
-    writer = _Writer(circuit, make_folder(folder))
-    _remove_stale(folder)
-    if circuit.single is None:
+    with filled(folder) as staging:
+        writer = _Writer(circuit, staging)
+        if circuit.single is None:
+            for layer in circuit.layers:
+                writer.write(layer_file(layer.number), "layer.cir.j2", layer=layer)
+        writer.write(ENTRY, "run.cir.j2" if circuit.single is None else "single.cir.j2")
         for layer in circuit.layers:
-            writer.write(layer_file(layer.number), "layer.cir.j2", layer=layer)
-    writer.write(ENTRY, "run.cir.j2" if circuit.single is None else "single.cir.j2")
-    for layer in circuit.layers:
-        if layer.traces:
-            writer.write_trace(layer)
-    size, sha256 = writer.size, writer.digest.hexdigest()
-    writer.write(INPUTS, "inputs.inc.j2", initial=initial.tolist())
+            if layer.traces:
+                writer.write_trace(layer)
+        size, sha256 = writer.size, writer.digest.hexdigest()
+        writer.write(INPUTS, "inputs.inc.j2", initial=initial.tolist())
+        _remove_stale(folder)
     return DeckFiles(
         folder,
         folder / ENTRY,
