@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tokenize
+import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -39,14 +41,16 @@ def read_inputs(path: Path | str, model: Model) -> FloatArray:
     path = Path(path)
     content = read_bytes(path)
     try:
-        found: Any = np.load(io.BytesIO(content), allow_pickle=False)
-        array = _member(found) if hasattr(found, "files") else found
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy warns of headers that it then cannot read
+            found: Any = np.load(io.BytesIO(content), allow_pickle=False)
+            array = _member(found) if hasattr(found, "files") else found
     except InputError as error:
         error.where = str(path)
         raise
     except (
         ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile, zlib.error, MemoryError,
-        NotImplementedError,
+        NotImplementedError, SyntaxError, TypeError, tokenize.TokenError,
     ) as error:  # fmt: skip
         raise InputError(
             "not a whole .npy or .npz file of numbers", where=path, hint="write it with numpy.save"
@@ -93,7 +97,7 @@ def check_inputs(array: Any, model: Model, *, where: object = "inputs") -> Float
     if len(bad):
         sample, column = bad[0].tolist()
         raise InputError(
-            f"value {column} of sample {sample} is {values[sample, column]!r}",
+            f"value {column} of sample {sample} is {float(values[sample, column])!r}",
             where=where,
             hint="clean the data",
         )

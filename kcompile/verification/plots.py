@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,13 +60,16 @@ class Plots:
     """
 
     figures: dict[str, Figure]
+    _drawn: dict[str, bytes] = field(default_factory=dict[str, bytes], init=False, repr=False)
 
     def png(self, name: str) -> bytes:
-        """One figure as a PNG."""
-        stream = io.BytesIO()
-        # Without its own date and version the same report gives the same bytes.
-        self.figures[name].savefig(stream, format="png", dpi=150, metadata={"Software": None})
-        return stream.getvalue()
+        """One figure as a PNG: the same numbers give the same bytes."""
+        # Drawing a second time would move the layout by a hair.
+        if name not in self._drawn:
+            stream = io.BytesIO()
+            self.figures[name].savefig(stream, format="png", dpi=150, metadata={"Software": None})
+            self._drawn[name] = stream.getvalue()
+        return self._drawn[name]
 
     def save(self, folder: Path | str) -> tuple[Path, ...]:
         """Writes ``<name>.png`` for every figure, each whole or not at all.

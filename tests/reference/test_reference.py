@@ -34,7 +34,7 @@ def linear_flow(matrix: FloatArray, constant: FloatArray, v: FloatArray, t: floa
     size = len(v)
     augmented = np.zeros((size + 1, size + 1))
     augmented[:size, :size], augmented[:size, size] = matrix, constant
-    return (expm(augmented * t) @ np.append(v, 1.0))[:size]
+    return (np.asarray(expm(augmented * t), dtype=np.float64) @ np.append(v, 1.0))[:size]
 
 
 def single(phi: Phi, *, c: float = 0.0, w: float = 1.0, duration: float = 1.0) -> Graph:
@@ -136,7 +136,9 @@ def test_the_error_estimate_bounds_the_true_error(tolerance: float) -> None:
 def rounded(graph: Graph, phase: int) -> RightHandSide:
     """A right-hand side in single precision: errors that no step size can cure."""
     exact = phase_rhs(graph, phase)
-    return lambda v: exact(v.astype(np.float32).astype(np.float64)).astype(np.float32) * 1.0
+    return lambda v: (
+        exact(v.astype(np.float32).astype(np.float64)).astype(np.float32).astype(np.float64)
+    )
 
 
 def test_errors_that_no_step_size_cures_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:

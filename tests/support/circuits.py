@@ -20,7 +20,7 @@ def make_model(
             [(s, d) for s in range(count + 1) for d in range(count + 1) if s != d]
         ).T
         w, c = random.normal(size=(2, len(src)))
-        edges = EdgeBatch(phi, src, dst, w, 1.0, -1.0, c * 0.3)
+        edges = EdgeBatch(phi, src, dst, 0.5 * w, 1.0, -1.0, c * 0.3)
         last = index == len(nodes) - 1
         phases.append(Phase(count, 0.6 + 0.2 * index, (edges,), fill, residual if last else None))
     graph = Graph(tuple(phases), 2, [nodes[-1] - 1, nodes[-1]])
