@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kcompile.cli.console import console, table
 from kcompile.cli.options import FILE, json_option
 
 _PACKAGES = (
@@ -28,9 +29,6 @@ _PACKAGES = (
 def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
     """Says which simulator runs, which versions there are, what is missing and how to get it."""
     import platform
-
-    from rich.console import Console
-    from rich.table import Table
 
     from kcompile import __version__
     from kcompile.errors import SimulatorError
@@ -55,10 +53,10 @@ def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
     except SimulatorError as error:
         missing = error
         rows.append(("ngspice", "missing", "make ngspice, or your system's package manager"))
-    table = Table("what", "version", "where, or what it is for")
+    found = table("what", "version", "where, or what it is for")
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        found.add_row(*row)
+    console().print(found)
     if json_file is not None:
         write_json(json_file, {name: {"version": v, "note": note} for name, v, note in rows})
     if missing is not None:

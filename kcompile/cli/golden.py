@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from kcompile.cli.console import console, table
 from kcompile.cli.options import FILE, json_option
 
 if TYPE_CHECKING:
     from kcompile.verification.golden import GoldenResult
-
-
-_PAGE = 120
-"""Columns of a table that goes to a file or a pipe."""
 
 
 @click.command()
@@ -48,9 +44,6 @@ def run_golden(
     json_file: Path | None = None,
 ) -> None:
     """Runs or updates golden cases, prints the table, and leaves with status 1 if one failed."""
-    from rich.console import Console
-    from rich.table import Table
-
     from kcompile.cli.progress import stages
     from kcompile.files import write_json
     from kcompile.verification.golden import find_cases, run_case, update_case
@@ -62,18 +55,16 @@ def run_golden(
             show("cases", done, len(cases))
             act = update_case if update else run_case
             results.append(act(case, ngspice=ngspice, jobs=jobs))
-    table = Table(box=None)
-    for title in ("case", "device", "nodes", "edges", "layers", "error", "allowed", "verdict"):
-        table.add_column(title, no_wrap=True)
+    rows = table("case", "device", "nodes", "edges", "layers", "error", "allowed", "verdict")
     for result in results:
-        table.add_row(*_row(result))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PAGE)
-    console.print(table)
+        rows.add_row(*_row(result))
+    out = console()
+    out.print(rows)
     failed = [result for result in results if not result.passed]
     for result in failed:
         for problem in result.problems:
-            console.print(f"{result.case.name}: {problem}", soft_wrap=True, markup=False)
-    console.print(f"{len(results) - len(failed)} of {len(results)} golden cases passed")
+            out.print(f"{result.case.name}: {problem}", soft_wrap=True, markup=False)
+    out.print(f"{len(results) - len(failed)} of {len(results)} golden cases passed")
     if json_file is not None:
         write_json(json_file, [_record(result) for result in results])
     if failed:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from kcompile.cli.console import console, table
 from kcompile.cli.options import FILE, checkpoint_options, json_option
+from kcompile.errors import UsageError
 
 
 @click.command()
@@ -28,24 +30,27 @@ def inspect(
     json_file: Path | None,
 ) -> None:
     """Says what CHECKPOINT holds: nodes, edges, laws, ranges, and what simulating would cost."""
-    from rich.console import Console
-    from rich.table import Table
-
     import kcompile
     from kcompile.files import write_json
     from kcompile.ir import write_graphml
 
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
+    if layer > len(model.graph.phases):
+        raise UsageError(
+            f"there is no layer {layer}",
+            where="--layer",
+            hint=f"{model.name} has {len(model.graph.phases)}",
+        )
     found = kcompile.inspect(model)
-    console = Console()
-    facts = Table(show_header=False, box=None)
+    out = console()
+    facts = table()
     for key, value in found.summary.items():
         if value is not None and key != "notes":
             facts.add_row(key, str(value))
-    console.print(facts)
+    out.print(facts)
     for note in model.notes:
-        console.print(f"note: {note}", markup=False, soft_wrap=True)
-    phases = Table("layer", "nodes", "edges", "T", "fill", "residual", "w", "a", "b", "c")
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
+    phases = table("layer", "nodes", "edges", "T", "fill", "residual", "w", "a", "b", "c")
     for number, phase in enumerate(found.phases, 1):
         residual = "" if phase["residual"] is None else f"layer {phase['residual'] + 1}"
         ranges = ["" if r is None else _interval(r) for r in phase["ranges"].values()]
@@ -53,20 +58,21 @@ def inspect(
             str(number), str(phase["nodes"]), str(phase["edges"]), f"{phase['duration']:g}",
             phase["fill"], residual, *ranges,
         )  # fmt: skip
-    console.print(phases)
-    costs = Table(
+    out.print()
+    out.print(phases)
+    costs = table(
         "level", "devices", "ngspice memory", "time a sample",
-        title="behavioural decks (--device ideal), rough figures",
+        title="\nbehavioural decks (--device ideal), rough figures",
     )  # fmt: skip
     for cost in found.costs:
         costs.add_row(
             f"-O{cost.opt_level}", f"{cost.devices:,}", f"{cost.memory_bytes / 1e6:.3g} MB",
             f"{cost.seconds:.2g} s",
         )  # fmt: skip
-    console.print(costs)
+    out.print(costs)
     if graphml is not None:
         write_graphml(model.graph, graphml, layer - 1)
-        console.print(f"layer {layer} as GraphML: {graphml}")
+        out.print(f"layer {layer} as GraphML: {graphml}")
     if json_file is not None:
         write_json(json_file, found.to_dict())
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import click
 
 _QUIET_SECONDS = 10.0
-"""Without a terminal: seconds between two lines about the same stage."""
+"""Without a terminal: seconds between two lines."""
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def stages(label: str) -> Generator[Callable[[str, int, int], None]]:
     )
 
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
@@ -50,13 +50,12 @@ def stages(label: str) -> Generator[Callable[[str, int, int], None]]:
 
 
 def _lines(label: str) -> Callable[[str, int, int], None]:
-    last: dict[str, float] = {}
+    spoke = time.monotonic()
 
     def show(stage: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        began = last.setdefault(stage, now)
-        if now - began >= _QUIET_SECONDS:
-            last[stage] = now
+        nonlocal spoke
+        if time.monotonic() - spoke >= _QUIET_SECONDS:
+            spoke = time.monotonic()
             click.echo(f"{label}: {stage} {done}/{total}", err=True)
 
     return show

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from kcompile.cli.console import console, table
 from kcompile.cli.golden import run_golden
 from kcompile.cli.options import (
     FILE,
@@ -24,6 +26,9 @@ from kcompile.errors import UsageError
 
 if TYPE_CHECKING:
     from kcompile.verification import Report
+
+_GOLDEN_OPTIONS = ("checkpoint", "ngspice", "jobs", "json_file")
+"""What ``verify`` without a checkpoint takes."""
 
 
 @click.command()
@@ -70,7 +75,7 @@ def verify(
     Without CHECKPOINT: every case under golden/. Exit status 0: pass; 1: fail.
     """  # fmt: skip
     if checkpoint is None:
-        _only_golden(samples, inputs, report, outputs, deck)
+        _only_golden()
         run_golden(Path("golden"), (), ngspice=ngspice, jobs=jobs, json_file=json_file)
         return
     import kcompile
@@ -86,23 +91,29 @@ def verify(
             simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout, seed=seed,
             command=shlex.join(["kcompile", *sys.argv[1:]]), on_progress=show,
         )  # fmt: skip
+    _show(result)
     if outputs is not None:
         result.write_outputs(outputs)
     if json_file is not None:
         write_json(json_file, result.to_dict())
-    files = () if report is None else result.write(report)
-    _show(result)
-    for file in files:
+    for file in () if report is None else result.write(report):
         click.echo(f"wrote {file}")
+    if result.reason is not None:
+        click.echo(f"kcompile: {result.reason}", err=True)
     raise click.exceptions.Exit(result.exit_status)
 
 
-def _only_golden(*given: object) -> None:
-    if any(value is not None for value in given):
-        raise UsageError(
-            "no checkpoint is named", where="verify",
-            hint="name one, or leave out its options to run the golden cases",
-        )  # fmt: skip
+def _only_golden() -> None:
+    """Refuses options that would mean nothing to the golden cases, and a folder without any."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if name not in _GOLDEN_OPTIONS and source is not ParameterSource.DEFAULT:
+            raise UsageError(
+                f"{option.opts[-1]}, but no checkpoint is named", where="verify",
+                hint="name one, or leave out its options to run the golden cases",
+            )  # fmt: skip
     if not Path("golden").is_dir():
         raise UsageError(
             "no checkpoint is named, and there is no golden folder here", where="verify",
@@ -111,10 +122,7 @@ def _only_golden(*given: object) -> None:
 
 
 def _show(report: Report) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None)
+    rows = table()
     for label, text in report.table():
-        table.add_row(label, text)
-    Console(highlight=False).print(table)
+        rows.add_row(label, text)
+    console().print(rows)

@@ -21,6 +21,9 @@ FIRST = 1e-4
 """The solver's first tolerance, relative to the comparison's: tight enough that the errors a
 report states are the circuit's, not the reference's. For an eighth-order method that is cheap."""
 
+LAST = 1e-2
+"""The loosest first tolerance, where the solver cannot go on with a tighter one."""
+
 COARSEST = 1e-4
 """The largest rtol and atol that is used, however loose the comparison."""
 
@@ -42,8 +45,8 @@ def solve(
 ) -> Reference:
     """The golden ODE solution in double precision, with an estimate of its own error.
 
-    Every sample is solved on its own with ``rtol = atol = FIRST * tolerance`` and, for the
-    first 8 and every 50th, once more ten times finer. Both are tightened until the read-outs of the two
+    Every sample is solved on its own with ``rtol = atol = FIRST * tolerance`` and, for the first 8
+    and every 50th, once more ten times finer. Both are tightened until the read-outs of the two
     differ by less than a tenth of ``E = tolerance * max(1, peak)``, peak being the largest
     read-out. Where double precision ends before that, the result says so and is not certified.
 
@@ -170,8 +173,7 @@ def _converge(
         return found
 
     obstacle = "double precision allows no finer steps"
-    settings = _level(min(max(FIRST * tolerance, 10 * FINEST), COARSEST), 0)
-    coarse = run(settings)
+    settings, coarse = _begin(run, tolerance)
     level, difference = 0, float("inf")
     while True:
         level += 1
@@ -188,6 +190,21 @@ def _converge(
             return _Convergence(settings, coarse, difference, obstacle)
         settings, coarse = finer, fine
         count.extend(len(checked))
+
+
+def _begin(
+    run: Callable[[Settings], dict[int, Trajectory]], tolerance: float
+) -> tuple[Settings, dict[int, Trajectory]]:
+    """The first solutions: as tight as can be had between ``FIRST`` and ``LAST``."""
+    first = min(max(FIRST * tolerance, 10 * FINEST), COARSEST)
+    while True:
+        settings = _level(first, 0)
+        try:
+            return settings, run(settings)
+        except GraphError:
+            if first >= LAST * tolerance:
+                raise
+            first *= 10
 
 
 def _level(tolerance: float, level: int) -> Settings:

@@ -1,0 +1,42 @@
+"""The examples run as they stand."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+EXAMPLES = CHECKOUT / "examples"
+
+
+def test_the_script_shows_the_same_answer_at_every_scale():
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "scale_and_devices.py"],
+        capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert lines[0] == "friedman: 6 nodes, 84 edges"
+    assert len(lines) == 7
+    assert all(": pass, error " in line for line in lines[1:])
+    ends = {line.split("inference")[1].split(",")[1] for line in lines[1:4]}
+    assert len(ends) == 1  # the same number of time points
+
+
+def test_the_notebook_runs(tmp_path):
+    folder = tmp_path / "examples"
+    folder.mkdir()
+    shutil.copytree(CHECKOUT / "golden" / "friedman", tmp_path / "golden" / "friedman")
+    notebook = nbformat.read(EXAMPLES / "tour.ipynb", as_version=4)
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
+    client.execute()
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
+    text = "".join(str(out.get("text", "")) + str(out.get("data", {})) for out in outputs)
+    assert "one_sided" in text
+    assert "'fail'" in text  # the leaky diodes
+    assert "image/png" in text or "<img" in text
+    assert (folder / "deck" / "run.cir").is_file()
