@@ -20,13 +20,16 @@ def validate(graph: Graph) -> Graph:
     """
     if not graph.phases:
         raise GraphError("the graph has no phase")
+    for index, phase in enumerate(graph.phases):
+        _check_phase(graph, index, phase)
     if len(graph.capacitance) != graph.nodes:
         raise GraphError(f"{len(graph.capacitance)} capacitances for {graph.nodes} nodes")
     bad = np.flatnonzero(~(np.isfinite(graph.capacitance) & (graph.capacitance > 0)))
     if bad.size:
         node = int(bad[0]) + 1
         raise GraphError(
-            f"capacitance {graph.capacitance[node - 1]!r} is not positive", where=f"node {node}"
+            f"capacitance {float(graph.capacitance[node - 1])!r} is not positive",
+            where=f"node {node}",
         )
     if not 0 <= graph.inputs <= graph.phases[0].nodes:
         raise GraphError(f"{graph.inputs} inputs for {graph.phases[0].nodes} nodes of phase 0")
@@ -35,8 +38,6 @@ def validate(graph: Graph) -> Graph:
         raise GraphError("no node is read out")
     if graph.outputs.min() < 1 or graph.outputs.max() > last:
         raise GraphError(f"a read-out node is outside 1..{last}, the nodes of the last phase")
-    for index, phase in enumerate(graph.phases):
-        _check_phase(graph, index, phase)
     return graph
 
 
@@ -77,7 +78,7 @@ def _check_batch(batch: EdgeBatch, nodes: int, where: str) -> None:
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             edge = int(bad[0])
-            raise GraphError(f"{name} of edge {edge} is {values.flat[edge]!r}", where=where)
+            raise GraphError(f"{name} of edge {edge} is {float(values.flat[edge])!r}", where=where)
     if batch.group_ptr is not None:
         _check_groups(batch, where)
 
