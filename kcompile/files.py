@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -39,14 +40,48 @@ def written(path: Path) -> Generator[IO[bytes]]:
                 temporary.unlink()
 
 
+@contextmanager
+def filled(folder: Path) -> Generator[Path]:
+    """A new folder whose files move into ``folder`` when the block ends well, else nothing does.
+
+    What lies in ``folder`` stays as it is until then; files of the same names are replaced.
+
+    Raises:
+        StorageError: the folder cannot be made or written to, or the disk is full.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    staging: Path | None = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".kcompile-", dir=folder))
+        yield staging
+        for path in sorted(staging.iterdir()):
+            path.replace(folder / path.name)
+        missing = []
+    except StorageError as error:
+        # The hidden folder is gone when somebody reads this.
+        error.where = error.where and error.where.replace(str(staging), str(folder))
+        raise
+    except OSError as error:
+        raise storage_error(error, folder) from error
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes ``text`` as UTF-8, whole or not at all.
+
+    What UTF-8 lacks (odd bytes of a file's name) is written escaped, as JSON does it.
 
     Raises:
         StorageError: it cannot be written.
     """
     with written(path) as stream:
-        stream.write(text.encode())
+        stream.write(text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -56,19 +91,6 @@ def write_json(path: Path, value: Any) -> None:
         StorageError: it cannot be written.
     """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def make_folder(path: Path) -> Path:
-    """The folder ``path``, made where it is missing.
-
-    Raises:
-        StorageError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(error, path) from error
-    return path
 
 
 def read_bytes(path: Path) -> bytes:

@@ -6,16 +6,21 @@ import importlib
 import signal
 import sys
 import traceback
+from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 import click
 
 from kcompile import __version__
+from kcompile.cli.streams import guard_streams
 from kcompile.errors import KcompileError
 
 COMMANDS = ("netlist", "verify", "train", "inspect", "doctor", "golden")
 _INTERRUPTED = 130
 _BUG = 70
+_NO_ROOM = 5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Commands(click.Group):
@@ -33,7 +38,11 @@ class _Commands(click.Group):
         return getattr(module, cmd_name)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+)
 @click.version_option(__version__, prog_name="kcompile")
 def kcompile() -> None:
     """Compiles a trained KirchhoffNet into a SPICE circuit and checks what the circuit computes."""
@@ -41,14 +50,15 @@ def kcompile() -> None:
 
 def main() -> NoReturn:
     """Runs the command line and exits with the status that the documentation promises."""
-    # Being told to end is an interruption: simulators are stopped and work folders removed.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    guard_streams()
+    for number in _SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     try:
-        status = kcompile.main(standalone_mode=False)
+        status = kcompile.main(prog_name="kcompile", standalone_mode=False)
+        sys.stdout.flush()
     except KcompileError as error:
         status = _complain(str(error), error.exit_status)
-    except click.exceptions.Exit as leave:
-        status = leave.exit_code
     except (KeyboardInterrupt, click.Abort):
         status = _complain("interrupted", _INTERRUPTED)
     except click.UsageError as error:
@@ -56,16 +66,27 @@ def main() -> NoReturn:
         status = _complain(f"{error.format_message()} (see '{where} --help')", 2)
     except click.ClickException as error:
         status = _complain(error.format_message(), 2)
-    except BrokenPipeError:
-        # Whoever read our output has left; say nothing, and keep the interpreter from saying it.
-        sys.stdout = sys.stderr = open("/dev/null", "w")  # noqa: SIM115, PTH123
-        status = 0
+    except MemoryError:
+        status = _complain("there is not enough memory; ask for less at a time", _NO_ROOM)
     except Exception:  # noqa: BLE001 - the one place where a bug of ours is shown
         traceback.print_exc()
         status = _complain("this is a bug in kcompile; please report the lines above", _BUG)
+    with suppress(KcompileError):
+        sys.stdout.flush()
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Being told to end is an interruption: simulators are stopped and work folders removed.
+
+    Once is enough: a second one would only interrupt the tidying up.
+    """
+    del number, frame
+    for again in _SIGNALS:
+        signal.signal(again, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _complain(text: str, status: int) -> int:
-    click.echo(f"kcompile: {text}", err=True)
+    click.echo(f"kcompile: {' '.join(text.split())}", err=True)
     return status

@@ -97,6 +97,10 @@ def make_compile_options(
     """
     from kcompile.compiler import CompileOptions
 
+    if pdk is not None and not pdk.is_dir():
+        raise UsageError(
+            "no such folder", where=f"--pdk {pdk}", hint="name one that holds families"
+        )
     return CompileOptions(
         make_scale(scale, v0, i0, c0),
         device,

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from kcompile.errors import ContentError, UsageError
-from kcompile.files import make_folder, read_bytes, write_text, written
+from kcompile.files import filled, read_bytes, write_text, written
 from kcompile.verification.evidence import Evidence
 from kcompile.verification.plots import Plots, draw
 from kcompile.verification.quantities import format_number, format_si
@@ -88,7 +88,7 @@ class Report:
         return {"schema": self.schema, **encode(self)}
 
     def write(self, folder: Path | str) -> tuple[Path, ...]:
-        """Writes the pictures, then ``report.json``, each whole or not at all.
+        """Writes ``report.json`` and the pictures, all of them or none.
 
         Args:
             folder: made where it is missing.
@@ -99,11 +99,12 @@ class Report:
         Raises:
             StorageError: one cannot be written.
         """
-        folder = make_folder(Path(folder))
+        folder = Path(folder)
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
-        pictures = () if self.evidence is None else self.plot().save(folder)
-        write_text(folder / FILE, text + "\n")
-        return (folder / FILE, *pictures)
+        with filled(folder) as staging:
+            pictures = () if self.evidence is None else self.plot().save(staging)
+            write_text(staging / FILE, text + "\n")
+        return (folder / FILE, *(folder / picture.name for picture in pictures))
 
     def write_outputs(self, path: Path | str) -> Path:
         """Writes ``inputs [S, Nin]``, ``spice [S, M]`` and ``reference [S, M]`` as an .npz file.
