@@ -260,9 +260,10 @@ def _resolve(graph: Graph, options: CompileOptions) -> tuple[CompileOptions, Fam
 def _header(model: Model, options: CompileOptions, note: str) -> tuple[str, ...]:
     graph, scale = model.graph, options.scale
     parameters = "".join(f", {name}={value!r}" for name, value in options.parameters.items())
+    layers = "1 layer" if len(graph.phases) == 1 else f"{len(graph.phases)} layers"
     return (
         f"KirchhoffNet {model.name}: law {model.law}, {graph.nodes} nodes, {graph.edges} edges, "
-        f"{len(graph.phases)} layers",
+        + layers,
         f"graph sha256 {digest(graph)}",
         f"units: {scale.v0!r} V, {scale.i0!r} A, {scale.c0!r} F; "
         f"one software time unit is {scale.time_unit!r} s",

@@ -17,7 +17,7 @@ from kcompile.reference.solution import Reference, Trajectory
 FINEST = 1e-13
 """The smallest rtol and atol worth asking for: below it, DOP853 chases rounding errors."""
 
-FIRST = 1e-4
+FIRST = 1e-5
 """The solver's first tolerance, relative to the comparison's: tight enough that the errors a
 report states are the circuit's, not the reference's. For an eighth-order method that is cheap."""
 

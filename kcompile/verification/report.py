@@ -144,7 +144,8 @@ class Report:
             ("network", f"{self.name}: {self.model.law}"),
             (
                 "size",
-                f"{self.model.nodes} nodes, {self.model.edges} edges, {self.model.phases} layers",
+                f"{self.model.nodes} nodes, {self.model.edges} edges, "
+                + ("1 layer" if self.model.phases == 1 else f"{self.model.phases} layers"),
             ),
             ("circuit", f"{family}{level}, {elements} elements"),
             ("simulator", f"{simulator.name} {simulator.version}"),
