@@ -147,3 +147,8 @@ class Circuit:
 def node_names(count: int) -> list[str]:
     """Names of the nodes 0..count: ground is ``0``, node j is ``n<j>``."""
     return ["0", *(f"n{node}" for node in range(1, count + 1))]
+
+
+def plain(text: str) -> str:
+    """``text`` on one line and fit for UTF-8: a file's name may hold line breaks and odd bytes."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

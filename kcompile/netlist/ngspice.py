@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kcompile.files import filled, storage_error, written
-from kcompile.netlist.elements import Circuit, Layer, Start
+from kcompile.netlist.elements import Circuit, Layer, Start, plain
 from kcompile.netlist.rows import RowFormats
 from kcompile.resources import data_folder
 
@@ -200,14 +200,9 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - netlists, not HTML
     )
-    filters: dict[str, Any] = {"number": repr, "plain": _plain, "wrap": _wrap}
+    filters: dict[str, Any] = {"number": repr, "plain": plain, "wrap": _wrap}
     environment.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]
     return environment
-
-
-def _plain(text: str) -> str:
-    """``text`` on one line and fit for UTF-8: a file's name may hold line breaks and odd bytes."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _wrap(words: list[str], per_line: int = 12) -> str:

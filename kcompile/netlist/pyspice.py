@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kcompile.errors import InputError, MissingExtra, UsageError
-from kcompile.netlist.elements import Circuit, Layer
+from kcompile.netlist.elements import Circuit, Layer, plain
 from kcompile.netlist.rows import RowFormats
 
 _MODEL = re.compile(r"\.model\s+(\S+)\s+(\w+)\s*\(?([^()]*)\)?\s*", re.IGNORECASE)
@@ -66,9 +66,9 @@ def to_pyspice(circuit: Circuit, layer: int = 1, initial: ArrayLike | None = Non
         raise MissingExtra(
             "PySpice is not installed", hint="pip install 'kcompile[pyspice]'"
         ) from error
-    header = (*circuit.header[:1], f"layer {layer} of {len(circuit.layers)}")
-    built = netlist.Circuit(", ".join(header))
-    raw = [f"* {line}" for line in circuit.header[1:]]
+    header = [plain(line) for line in circuit.header]
+    built = netlist.Circuit(", ".join([*header[:1], f"layer {layer} of {len(circuit.layers)}"]))
+    raw = [f"* {line}" for line in header[1:]]
     _add_capacitors(built, parts, circuit.layers[layer - 1], volts)
     raw += (line for line in _lines(circuit, layer) if not _add(built, parts, line))
     raw.append(_options(circuit))

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from kcompile.compiler import Compiled, CompileOptions, compile_model
 from kcompile.errors import InputError, MissingExtra, SimulatorNotFound, UsageError
 from kcompile.frontend import Model
 from kcompile.ir import EdgeBatch, Graph, Phase, validate
+from kcompile.netlist import to_pyspice
 from kcompile.simulation import Job, find_ngspice, find_pyspice, run_job
 from kcompile.units import Scale
 
@@ -182,6 +184,16 @@ def test_inputs_start_the_first_layer_and_voltages_a_later_one() -> None:
     starts = [later.element(f"C{k}").initial_condition for k in (1, 2, 3)]
     assert starts == pytest.approx([0.1, 0.2, 0.3])
     assert "ic=0.0" in str(kcompile.pyspice_circuit(circuit, 2))
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_name_cannot_write_netlist_lines() -> None:
+    circuit = compiled()
+    evil = replace(circuit.circuit, header=("a\nR9 n1 0 1", "b\r\n.include /etc/passwd"))
+    text = str(to_pyspice(evil))
+    assert "\nR9" not in text
+    assert "\n.include" not in text
+    assert text.startswith(".title a?R9 n1 0 1, layer 1 of 2\n")
 
 
 @pytest.mark.parametrize("layer", [0, 3, -1])
