@@ -3,18 +3,20 @@
 ``python -m benchmarks.device_sweep`` runs every law that switches and diodes can build on a seeded
 network of 6 nodes, sweeps one parameter at a time, and prints the tables in Markdown. Errors are
 the largest at the network's nodes after T = 1, against the ODE, relative to the largest output.
+The same circuits of ideal sources come first: below their errors no device can be told from ideal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 import kcompile
 from kcompile.frontend import FullyConnected, Model
-from kcompile.ir import EdgeBatch, Graph, Phase, get_law, validate
+from kcompile.ir import EdgeBatch, FloatArray, Graph, Phase, get_law, validate
 from kcompile.reference import solve
 
 LAWS = (
@@ -22,6 +24,7 @@ LAWS = (
     "conductance",
 )  # fmt: skip
 NODES = 6
+DEGREES = (4, 8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -36,54 +39,94 @@ class Sweep:
 
 
 SWEEPS = (
-    Sweep("switch", "roff", "v0/i0", (1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7)),
-    Sweep("switch", "ron", "v0/i0", (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)),
-    Sweep("diode", "is", "i0", (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)),
-    Sweep("diode", "n", "", (10.0, 1.0, 1e-1, 1e-2, 1e-3), (("cj", 1e-2),)),
+    Sweep("switch", "roff", "v0/i0", (1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)),
+    Sweep("switch", "ron", "v0/i0", (1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)),
+    Sweep("diode", "is", "i0", (1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)),
     Sweep("diode", "cj", "c0", (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)),
+    Sweep("diode", "n", "", (10.0, 1.0, 1e-1, 1e-2, 1e-3), (("cj", 1e-2),)),
+    Sweep("diode", "rs", "v0/i0", (1e1, 1e0, 1e-1, 1e-2, 1e-3), (("cj", 1e-2), ("n", 1e-3))),
 )
 
 
-def network(law_name: str, seed: int = 0) -> Model:
-    """A fully connected layer of ``law_name`` with weights of both signs, at rest from decaying."""
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A network, what is put into it, and what its ODE gives.
+
+    Args:
+        model: one layer.
+        inputs: ``[1, nodes]``.
+        truth: ``[1, nodes]`` at its end.
+    """
+
+    model: Model
+    inputs: FloatArray
+    truth: FloatArray
+
+    def error(self, family: str, parameters: Mapping[str, float]) -> float:
+        """The relative error of its circuit, one device an edge."""
+        found = kcompile.simulate(
+            self.model, self.inputs, device=family, opt_level=0, parameters=parameters
+        )
+        return float(np.abs(found.outputs - self.truth).max() / np.abs(self.truth).max())
+
+
+def case(law_name: str, nodes: int = NODES, seed: int = 0) -> Case:
+    """A fully connected layer with ground, its weights of both signs where the law has any."""
     rng = np.random.default_rng(seed)
     law = get_law(law_name)
-    src, dst = FullyConnected(NODES + 1).edges()
-    rows = rng.normal(0.0, 0.25, (law.rows, len(src)))
-    form = law.coefficients(rows)
+    src, dst = FullyConnected(nodes + 1).edges()
+    parameters = rng.normal(0.0, 1.5 / nodes, (law.rows, len(src)))
+    form = law.coefficients(parameters)
     batch = EdgeBatch(law.phi, src, dst, form.w, form.a, form.b, form.c)
-    outputs = np.arange(1, NODES + 1)
-    return Model(validate(Graph((Phase(NODES, 1.0, (batch,)),), NODES, outputs)), law_name)
+    outputs = np.arange(1, nodes + 1, dtype=np.int32)
+    graph = Graph((Phase(nodes, 1.0, (batch,)),), nodes, outputs)
+    model = Model(validate(graph), law_name)
+    inputs = np.random.default_rng(1).uniform(-1.0, 1.0, (1, nodes))
+    return Case(model, inputs, solve(graph, model.initial_voltages(inputs), 1e-9).outputs)
 
 
-def rows(sweep: Sweep) -> Iterator[tuple[float, list[float]]]:
-    """For each value of the swept parameter: the relative error of each law."""
-    inputs = np.random.default_rng(1).uniform(-1.0, 1.0, (1, NODES))
-    models = [network(law) for law in LAWS]
-    truths = [solve(m.graph, m.initial_voltages(inputs), 1e-9).outputs for m in models]
+def sweep_rows(sweep: Sweep, cases: Sequence[Case]) -> Iterator[tuple[float, list[float]]]:
+    """For each value of the swept parameter, the error of each case."""
     for value in sweep.values:
-        errors: list[float] = []
-        for model, truth in zip(models, truths, strict=True):
-            parameters = {**dict(sweep.others), sweep.parameter: value}
-            found = kcompile.simulate(
-                model, inputs, device=sweep.family, opt_level=0, parameters=parameters
-            )
-            errors.append(float(np.abs(found.outputs - truth).max() / np.abs(truth).max()))
-        yield value, errors
+        parameters = {**dict(sweep.others), sweep.parameter: value}
+        yield value, [case.error(sweep.family, parameters) for case in cases]
+
+
+def heading(sweep: Sweep) -> str:
+    """A sweep's title."""
+    unit = f" [{sweep.unit}]" if sweep.unit else ""
+    given = "".join(f", {name} = {value:g}" for name, value in sweep.others)
+    return f"\n### `{sweep.family}`: {sweep.parameter}{unit}{given}\n"
+
+
+def row(first: object, errors: Sequence[float]) -> str:
+    """A line of a table."""
+    return f"| {first} | {' | '.join(f'{error:.1e}' for error in errors)} |"
+
+
+def header(first: str, columns: Sequence[object]) -> str:
+    """The two lines above a table."""
+    return f"| {first} | {' | '.join(map(str, columns))} |\n{'|---' * (len(columns) + 1)}|"
 
 
 def main() -> None:
     """Prints one table a sweep."""
+    cases = [case(law) for law in LAWS]
+    print(f"### `ideal`, for comparison\n\n{header('', LAWS)}")
+    print(row("ideal", [each.error("ideal", {}) for each in cases]), flush=True)
     for sweep in SWEEPS:
-        given = "".join(f", {name} = {value:g}" for name, value in sweep.others)
-        unit = f" [{sweep.unit}]" if sweep.unit else ""
-        print(f"\n### `{sweep.family}`: {sweep.parameter}{unit}{given}\n")
-        print("| " + " | ".join([sweep.parameter, *LAWS]) + " |")
-        print("|---" * (len(LAWS) + 1) + "|")
-        for value, errors in rows(sweep):
-            cells = [f"{value:g}", *(f"{error:.1e}" for error in errors)]
-            print("| " + " | ".join(cells) + " |", flush=True)
+        print(f"{heading(sweep)}\n{header(sweep.parameter, LAWS)}", flush=True)
+        for value, errors in sweep_rows(sweep, cases):
+            print(row(f"{value:g}", errors), flush=True)
+    print(f"\n### `switch`: nodes of a fully connected layer\n\n{header('roff', DEGREES)}")
+    larger = [case("shift_relu", nodes) for nodes in DEGREES]
+    for roff in (1e4, 1e5):
+        errors = [each.error("switch", {"roff": roff}) for each in larger]
+        print(row(f"{roff:g}", errors), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,118 @@
+"""The measurements run and mean what they say; how long anything takes is not asserted."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as program
+from benchmarks import commands, emission
+from benchmarks.measuring import QUICK, Result, run_child
+from benchmarks.simulations import simulators
+from kcompile.errors import SimulatorNotFound
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_everything_is_measured_in_one_run(tmp_path: Path) -> None:
+    try:
+        versions = [simulator.version for simulator in simulators()]
+    except SimulatorNotFound as error:
+        pytest.skip(str(error))
+    report = tmp_path / "bench.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--output", str(report)],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results = json.loads(report.read_text())
+    assert all(
+        list(entry) == ["name", "ours", "baseline", "ratio", "unit", "what"] for entry in results
+    )
+    names = [entry["name"] for entry in results]
+    assert len(set(names)) == len(names)
+    for version in versions:
+        assert f"simulate -O2 / -O0, ngspice {version}" in names
+        assert f"ngspice {version}: where the time goes" in done.stdout
+    assert {"kcompile --help / python -c pass", "write edges / one looped jinja2 template"} <= set(
+        names
+    )
+    for entry in results:
+        assert entry["ours"] > 0
+        assert entry["ratio"] == pytest.approx(entry["baseline"] / entry["ours"])
+        assert f"| {entry['name']} | " in done.stdout
+
+
+def test_a_comparison_of_different_answers_is_void(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    void = Result("a / b", 1.0, 10.0, "s", "what was done", "the answers are 0.5 apart")
+    assert void.ratio is None
+    report = tmp_path / "bench.json"
+    monkeypatch.setattr(commands, "results", lambda *_: iter([void]))
+    monkeypatch.setattr(sys, "argv", ["bench", "--only", "commands", "--output", str(report)])
+    assert program.main() == 1
+    entry = json.loads(report.read_text())[0]
+    assert entry["ratio"] is None
+    assert entry["what"] == "ERROR: the answers are 0.5 apart; what was done"
+    assert "| a / b | 1 | 10 | s | ERROR |" in capsys.readouterr().out
+
+
+def test_an_interruption_leaves_no_half_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_):
+        yield Result("a", 1.0, 1.0, "s", "")
+        raise KeyboardInterrupt
+
+    report = tmp_path / "bench.json"
+    monkeypatch.setattr(commands, "results", interrupted)
+    monkeypatch.setattr(sys, "argv", ["bench", "--only", "commands", "--output", str(report)])
+    assert program.main() == 130
+    assert not report.exists()
+
+
+def test_ways_that_write_something_else_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emission, "_looped", lambda circuit: list(emission._ours(circuit))[:-1])
+    first = next(emission.results(QUICK, lambda _: None))
+    assert first.error == "the texts differ"
+
+
+def test_a_child_is_measured(tmp_path: Path) -> None:
+    busy = "x = b'x' * 40_000_000; sum(range(3_000_000)); print('done')"
+    idle = run_child([sys.executable, "-c", "pass"], tmp_path)
+    usage = run_child([sys.executable, "-c", busy], tmp_path, timeout=60)
+    assert usage.said == "done\n"
+    assert usage.memory - idle.memory == pytest.approx(40e6, rel=0.2)
+    assert usage.cpu > idle.cpu
+
+
+HANG = """\
+import fcntl, sys, time
+lock = open(sys.argv[1], "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+time.sleep(60)
+"""
+
+
+def test_a_child_that_fails_or_hangs_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="status 3: no good"):
+        run_child([sys.executable, "-c", "print('no good'); raise SystemExit(3)"], tmp_path)
+    lock = tmp_path / "lock"
+    with pytest.raises(RuntimeError, match="more than 3 s"):
+        run_child([sys.executable, "-c", HANG, lock], tmp_path, timeout=3)
+    with lock.open("w") as stream:
+        for _ in range(1000):
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.01)
+        else:
+            pytest.fail("the child outlived its measurement")
