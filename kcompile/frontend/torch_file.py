@@ -84,7 +84,8 @@ def _pickle_of(path: Path, size: int) -> bytes:
             packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
             if packed or sum(entry.file_size for entry in entries) > size:
                 raise CheckpointError(
-                    "an archive that unpacks to more than it is, which torch.save never writes",
+                    "a packed archive, or one that unpacks to more than it is, "
+                    "neither of which torch.save writes",
                     hint=_AGAIN,
                 )
             if pickles[0].file_size > _PICKLE_LIMIT:

@@ -188,6 +188,7 @@ def test_generative_benches_ignore_what_does_not_apply(tmp_path, run, bench):
     model = same(run, path, said, RANDOM.normal(size=3))
     assert model.generative
     assert model.input_width == 3
+    assert [phase.fill for phase in model.graph.phases] == [Fill.REPEAT, Fill.ZERO]
     assert model.graph.outputs.tolist() == [1, 2, 3]
     assert not model.encoder
     assert not model.head

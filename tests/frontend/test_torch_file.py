@@ -150,6 +150,14 @@ def test_a_packed_archive_is_refused_before_it_is_unpacked(tmp_path):
         read_state(path)
 
 
+def test_so_is_one_that_hardly_shrinks(tmp_path):
+    path = rewritten(write(tmp_path, SAID), None, zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(path) as archive:
+        assert sum(entry.file_size for entry in archive.infolist()) < path.stat().st_size
+    with pytest.raises(CheckpointError, match="unpacks to more"):
+        read_state(path)
+
+
 def test_other_archives_are_refused(tmp_path):
     path = write(tmp_path, SAID)
     cases = {
