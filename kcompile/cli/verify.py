@@ -91,6 +91,8 @@ def verify(
             simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout, seed=seed,
             command=shlex.join(["kcompile", *sys.argv[1:]]), on_progress=show,
         )  # fmt: skip
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
     _show(result)
     if outputs is not None:
         result.write_outputs(outputs)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,12 @@ class Plots:
         # Drawing a second time would move the layout by a hair.
         if name not in self._drawn:
             stream = io.BytesIO()
-            self.figures[name].savefig(stream, format="png", dpi=150, metadata={"Software": None})
+            with warnings.catch_warnings():
+                # A letter that the font lacks becomes a box; nobody needs to hear of it.
+                warnings.filterwarnings("ignore", "Glyph", UserWarning)
+                self.figures[name].savefig(
+                    stream, format="png", dpi=150, metadata={"Software": None}
+                )
             self._drawn[name] = stream.getvalue()
         return self._drawn[name]
 
@@ -100,6 +106,7 @@ def draw(evidence: Evidence, title: str) -> Plots:
     import matplotlib as mpl
 
     figures: dict[str, Figure] = {}
+    title = _plain(title)
     with mpl.rc_context(_STYLE):
         if evidence.waves:
             figures["waveforms"] = waveforms(evidence, title)
@@ -107,6 +114,12 @@ def draw(evidence: Evidence, title: str) -> Plots:
         if np.isfinite(evidence.spice).all(axis=1).any():
             figures["outputs"] = outputs(evidence, title)
     return Plots(figures)
+
+
+def _plain(title: str) -> str:
+    """A file's name as a title: no odd bytes, and dollar signs that begin no formula."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in title)
+    return shown.replace("$", r"\$")
 
 
 def waveforms(evidence: Evidence, title: str) -> Figure:

@@ -15,7 +15,7 @@ import pytest
 from kcompile.errors import SimulatorNotFound
 from kcompile.simulation import Job, Ngspice, find_ngspice
 
-FAKE = Path(__file__).with_name("fake_ngspice.py")
+FAKE = Path(__file__).parents[1] / "support" / "fake_ngspice.py"
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """A stand-in for ngspice that misbehaves as the file ``behaviour`` in its folder says.
 
-Its words are, one a line: ``lock PATH`` (hold a lock while alive), ``ignore-sigterm``,
-``noise LINES`` and ``say TEXT`` (on standard error), ``print TEXT``, ``child PATH`` (leave a child
-behind that holds a lock), ``fail-once PATH`` (fail where PATH is missing, and make it),
-``await PATH``, ``raw KIND``, ``dump PATH`` (environment, arguments and folder),
-``hang``, ``signal N``, ``exit N``.
+``--behaviour FILE``, in front of its other arguments, names another file. Its words are, one a
+line: ``lock PATH`` (hold a lock while alive), ``ignore-sigterm``, ``noise LINES`` and ``say TEXT``
+(on standard error), ``print TEXT``, ``child PATH`` (leave a child behind that holds a lock),
+``fail-once PATH`` (fail where PATH is missing, and make it), ``await PATH``, ``raw KIND [NAME]``
+(``run.raw`` by default), ``dump PATH`` (environment, arguments and folder), ``hang``,
+``signal N``, ``exit N``.
 """
 
 import fcntl
@@ -85,7 +86,8 @@ def behave(text):
                 Path(rest).touch()
                 sys.exit(1)
         elif word == "raw":
-            Path("run.raw").write_bytes(raw(rest))
+            kind, _, name = rest.partition(" ")
+            Path(name or "run.raw").write_bytes(raw(kind))
         elif word == "dump":
             Path(rest).write_text(json.dumps([dict(os.environ), sys.argv[1:], str(Path.cwd())]))
         elif word == "hang":
@@ -99,9 +101,13 @@ def behave(text):
             raise SystemExit(f"unknown word {word!r}")
 
 
+told = Path("behaviour")
+if sys.argv[1] == "--behaviour":
+    told = Path(sys.argv[2])
+    del sys.argv[1:3]
 if sys.argv[1:] == ["--version"]:
     sys.stdout.write("******\n** ngspice-45 : a fake\n******\n")
 elif sys.argv[1:] == ["-b", "probe.cir"]:
     sys.stdout.write("probe-ended\n")
 else:
-    behave(Path("behaviour").read_text())
+    behave(told.read_text())

@@ -1,0 +1,62 @@
+"""Simulators for tests: the real one where it is there or required, and ones that misbehave."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from kcompile.errors import SimulatorNotFound
+from kcompile.simulation import Ngspice, find_ngspice
+
+FAKE = Path(__file__).with_name("fake_ngspice.py")
+
+
+def real_ngspice() -> Ngspice:
+    """The ngspice that kcompile chooses; required in CI, else the test is skipped without it."""
+    try:
+        return find_ngspice()
+    except SimulatorNotFound as error:
+        if os.environ.get("CI") or os.environ.get("KCOMPILE_REQUIRE_NGSPICE") == "1":
+            pytest.fail(f"ngspice is required here: {error}")
+        pytest.skip(str(error))
+
+
+def every_ngspice() -> list[Ngspice]:
+    """The chosen ngspice, and the system's where that is another one."""
+    found = [real_ngspice()]
+    system = shutil.which("ngspice")
+    if system is not None and Path(system).resolve() != found[0].path.resolve():
+        found.append(find_ngspice(system))
+    return found
+
+
+def fake_ngspice(folder: Path, *behaviour: str) -> Path:
+    """A program that answers like ngspice and then does as told (see ``fake_ngspice.py``)."""
+    told = folder / "behaviour"
+    told.write_text("\n".join(behaviour))
+    return _program(folder, f'exec "{sys.executable}" -I -S "{FAKE}" --behaviour "{told}" "$@"')
+
+
+def wrapped_ngspice(folder: Path, real: Ngspice, before: str = "", after: str = "") -> Path:
+    """The real ngspice with shell commands before and after each run of a deck."""
+    return _program(
+        folder,
+        f'if [ "$2" != run.cir ]; then exec "{real.path}" "$@"; fi',
+        before,
+        f'"{real.path}" "$@"',
+        "status=$?",
+        after,
+        "exit $status",
+    )
+
+
+def _program(folder: Path, *lines: str) -> Path:
+    program = folder / "bin" / "ngspice"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    program.chmod(0o755)
+    return program
