@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from circuits import make_model
+from simulators import real_ngspice
 
 import kcompile
 from kcompile.compiler import Compiled, CompileOptions, compile_model
@@ -20,7 +21,7 @@ from kcompile.errors import InputError, MissingExtra, SimulatorNotFound, UsageEr
 from kcompile.frontend import Model
 from kcompile.ir import EdgeBatch, Graph, Phase, validate
 from kcompile.netlist import to_pyspice
-from kcompile.simulation import Job, find_ngspice, find_pyspice, run_job
+from kcompile.simulation import Job, find_pyspice, run_job
 from kcompile.units import Scale
 
 SCALE = Scale(0.1, 1e-5, 1e-12)
@@ -56,7 +57,7 @@ def last_voltages(text: str, folder: Path) -> np.ndarray:
     (folder / "run.cir").write_text(text)
     duration = float(re.findall(r"^\.tran \S+ (\S+)", text, re.M)[0])
     job = Job("pyspice", folder, {}, {"run.raw": duration})
-    result = run_job(find_ngspice(), job, timeout=60)
+    result = run_job(real_ngspice(), job, timeout=60)
     assert result.ok, result.log_tail
     return result.waveforms["run.raw"].voltages(["n1", "n2", "n3"])[-1]
 
@@ -90,10 +91,7 @@ def test_every_line_of_the_deck_is_an_element(device: str, phi: str, tmp_path: P
 @pytest.mark.usefixtures("installed")
 def test_ngspice_gets_the_same_voltages_from_it(device: str, tmp_path: Path) -> None:
     circuit = compiled(device)
-    try:
-        ours = kcompile.simulate(circuit, V0[:2])
-    except SimulatorNotFound as error:
-        pytest.skip(str(error))
+    ours = kcompile.simulate(circuit, V0[:2], ngspice=real_ngspice().path)
     voltages = V0
     for number, layer in enumerate(circuit.circuit.layers, 1):
         step = layer.duration / circuit.circuit.steps
@@ -128,9 +126,10 @@ def test_pyspice_simulates_it() -> None:
     """In a process of its own: libngspice may crash when it is unloaded."""
     try:
         find_pyspice()
-        ours = kcompile.simulate(make_model(), V0[:2], scale=SCALE, opt_level=0)
     except SimulatorNotFound as error:
         pytest.skip(str(error))
+    chosen = real_ngspice().path
+    ours = kcompile.simulate(make_model(), V0[:2], scale=SCALE, opt_level=0, ngspice=chosen)
     support = Path(__file__).resolve().parents[1] / "support"
     done = subprocess.run(
         [sys.executable, "-c", TRANSIENT, str(support)],
