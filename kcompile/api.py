@@ -132,7 +132,14 @@ def pyspice_circuit(
     """One layer of a network's circuit as a ``PySpice.Spice.Netlist.Circuit``.
 
     Its elements, names and numbers are those of the layer's deck; its simulator options are in
-    its ``raw_spice``. A residual that the next layer starts with is not added.
+    its ``raw_spice``. A residual that the next layer starts with is not added. To simulate it::
+
+        compiled = kcompile.compile("model.pt", scale=1e-15)
+        layer = compiled.circuit.layers[0]
+        step = layer.duration / compiled.circuit.steps
+        analysis = kcompile.pyspice_circuit(compiled).simulator().transient(
+            step_time=step, end_time=layer.duration, max_time=step, use_initial_condition=True
+        )
 
     Args:
         model: a network, a compiled one, or the path of a checkpoint.
