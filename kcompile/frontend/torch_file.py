@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import pickle
 import pickletools
+import warnings
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -65,8 +66,11 @@ def read_state(path: Path) -> State:
     require_file(path)
     try:
         size = path.stat().st_size
-        _check_pickle(_pickle_of(path, size))
-        return _plain(_torch_load(path), size)
+        # What is odd enough to be warned of is refused; a reader's terminal is not for it.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _check_pickle(_pickle_of(path, size))
+            return _plain(_torch_load(path), size)
     except OSError as error:
         raise storage_error(error, path) from error
 

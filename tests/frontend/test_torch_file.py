@@ -73,6 +73,13 @@ def test_the_witness_would_see_a_pickle_that_runs(tmp_path):
     assert witness.exists()
 
 
+def test_a_pickle_that_makes_python_warn_is_refused_quietly(tmp_path, recwarn):
+    path = rewritten(write(tmp_path, SAID), b"\x80\x02S'\\o'\n.")
+    with pytest.raises(CheckpointError):
+        read_state(path)
+    assert not recwarn.list
+
+
 def test_an_intruder_is_named_before_torch_is_imported(tmp_path):
     intruder = pickle.dumps(INTRUDERS["system"](tmp_path / "witness"), 2)
     path = rewritten(write(tmp_path, SAID), intruder)
