@@ -7,8 +7,11 @@ outputs, and the first sample's waveforms at even times).
 
 from __future__ import annotations
 
+import io
 import tempfile
 import tomllib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,13 +233,13 @@ def _kept(report: Report) -> dict[str, NDArray[np.float64]]:
 def _read_expected(case: Case) -> dict[str, NDArray[np.float64]]:
     path = case.folder / _EXPECTED
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             expected = {name: np.asarray(stored[name], dtype=np.float64) for name in stored.files}
         if "inputs" not in expected:
             raise KeyError("inputs")
     except FileNotFoundError:
         raise GoldenError("no such file", where=path, hint="make golden-update") from None
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise GoldenError(f"cannot be read: {error}", where=path, hint="restore it") from error
     return expected
 
