@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from kcompile.ir import Graph
+from kcompile.ir import EdgeBatch, Graph
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,3 +36,22 @@ class Pass(Protocol):
     def apply(self, graph: Graph) -> PassResult:
         """The transformed graph. Raises ``GraphError`` where the graph is not fit for it."""
         ...
+
+
+def map_batches(graph: Graph, change: Callable[[EdgeBatch], tuple[EdgeBatch, ...]]) -> Graph:
+    """The graph with every batch replaced by what ``change`` makes of it.
+
+    Batches without edges are left out, and grouped batches are left as they are.
+    """
+    return graph.with_phases(
+        tuple(
+            phase.with_batches(
+                tuple(
+                    part
+                    for batch in phase.batches
+                    for part in ((batch,) if batch.group_ptr is not None else change(batch))
+                )
+            )
+            for phase in graph.phases
+        )
+    )

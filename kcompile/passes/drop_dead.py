@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from kcompile.ir import EdgeBatch, Graph
-from kcompile.passes.base import PassResult
+from kcompile.passes.base import PassResult, map_batches
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,11 @@ class DropDead:
 
     def apply(self, graph: Graph) -> PassResult:
         """The graph without dead edges."""
-        phases = (
-            phase.with_batches(tuple(_alive(batch) for batch in phase.batches))
-            for phase in graph.phases
-        )
-        return PassResult(graph.with_phases(phases))
+        return PassResult(map_batches(graph, _alive))
 
 
-def _alive(batch: EdgeBatch) -> EdgeBatch:
-    if batch.group_ptr is not None:
-        return batch
+def _alive(batch: EdgeBatch) -> tuple[EdgeBatch, ...]:
     constant = (batch.column("a") == 0) & (batch.column("b") == 0)
     dead = (batch.column("w") == 0) | (batch.src == batch.dst)
     dead |= constant & (batch.phi(batch.column("c")) == 0)
-    return batch.take(np.flatnonzero(~dead)) if dead.any() else batch
+    return (batch.take(np.flatnonzero(~dead)) if dead.any() else batch,)

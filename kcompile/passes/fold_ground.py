@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from kcompile.ir import EdgeBatch, Graph
-from kcompile.passes.base import PassResult
+from kcompile.passes.base import PassResult, map_batches
 
 
 @dataclass(frozen=True)
@@ -23,21 +23,17 @@ class FoldGround:
 
     def apply(self, graph: Graph) -> PassResult:
         """The graph with every ground edge running ``node -> 0`` and ``b == -a``."""
-        phases = (
-            phase.with_batches(tuple(_fold(batch) for batch in phase.batches))
-            for phase in graph.phases
-        )
-        return PassResult(graph.with_phases(phases))
+        return PassResult(map_batches(graph, _fold))
 
 
-def _fold(batch: EdgeBatch) -> EdgeBatch:
+def _fold(batch: EdgeBatch) -> tuple[EdgeBatch, ...]:
     into = (batch.src == 0) & (batch.dst != 0)
     touches = into | ((batch.dst == 0) & (batch.src != 0))
     if not (into.any() or (touches & ~batch.is_diff).any()):
-        return batch
+        return (batch,)
     a, b, w = batch.column("a"), batch.column("b"), batch.column("w")
     slope = np.where(into, b, a)
-    return replace(
+    folded = replace(
         batch,
         src=np.where(into, batch.dst, batch.src),
         dst=np.where(into, 0, batch.dst),
@@ -45,3 +41,4 @@ def _fold(batch: EdgeBatch) -> EdgeBatch:
         a=np.where(touches, slope, a),
         b=np.where(touches, -slope, b),
     )
+    return (folded,)

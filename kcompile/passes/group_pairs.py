@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from kcompile.ir import EdgeBatch, Graph
-from kcompile.passes.base import PassResult
+from kcompile.passes.base import PassResult, map_batches
 from kcompile.passes.orientation import oriented
 
 
@@ -29,16 +29,10 @@ class GroupPairs:
 
     def apply(self, graph: Graph) -> PassResult:
         """The graph with its groupable edges sorted by pair and grouped, the others behind them."""
-        phases = (
-            phase.with_batches(
-                tuple(part for batch in phase.batches for part in self._group(batch))
-            )
-            for phase in graph.phases
-        )
-        return PassResult(graph.with_phases(phases))
+        return PassResult(map_batches(graph, self._group))
 
     def _group(self, batch: EdgeBatch) -> tuple[EdgeBatch, ...]:
-        if batch.group_ptr is not None or not batch.phi.piecewise_linear:
+        if not batch.phi.piecewise_linear:
             return (batch,)
         near = np.abs(batch.column("c")) <= self.reach * np.abs(batch.column("a"))
         fit = batch.is_diff & near & (batch.src != batch.dst)

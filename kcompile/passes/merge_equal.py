@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from kcompile.ir import EdgeBatch, Graph
-from kcompile.passes.base import PassResult
+from kcompile.passes.base import PassResult, map_batches
 from kcompile.passes.orientation import oriented
 
 
@@ -24,16 +24,10 @@ class MergeEqual:
 
     def apply(self, graph: Graph) -> PassResult:
         """The graph without parallel equal edges."""
-        phases = (
-            phase.with_batches(tuple(_merge(batch) for batch in phase.batches))
-            for phase in graph.phases
-        )
-        return PassResult(graph.with_phases(phases))
+        return PassResult(map_batches(graph, _merge))
 
 
-def _merge(batch: EdgeBatch) -> EdgeBatch:
-    if batch.group_ptr is not None:
-        return batch
+def _merge(batch: EdgeBatch) -> tuple[EdgeBatch, ...]:
     view = oriented(batch)
     # Adding 0.0 turns -0.0 into 0.0, so that equal numbers have equal bits.
     keys = np.stack([view.high, view.low, view.a + 0.0, view.b + 0.0, batch.column("c") + 0.0])
@@ -41,11 +35,11 @@ def _merge(batch: EdgeBatch) -> EdgeBatch:
     fresh = np.ones(len(batch), dtype=bool)
     fresh[1:] = (keys[:, order[1:]] != keys[:, order[:-1]]).any(axis=0)
     if fresh.all():
-        return batch
+        return (batch,)
     starts = np.flatnonzero(fresh)
     first = order[starts]
     weight = np.add.reduceat((view.sign * batch.column("w"))[order], starts) * view.sign[first]
     place = np.argsort(first)
     merged = batch.take(first[place])
     trace = batch.trace.take(order).merge(starts).take(place)
-    return replace(merged, w=weight[place], trace=trace)
+    return (replace(merged, w=weight[place], trace=trace),)

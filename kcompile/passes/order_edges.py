@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from kcompile.ir import EdgeBatch, Graph
-from kcompile.passes.base import PassResult
+from kcompile.passes.base import PassResult, map_batches
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,10 @@ class OrderEdges:
 
     def apply(self, graph: Graph) -> PassResult:
         """The graph with its edges sorted by lower, then higher node."""
-        phases = (
-            phase.with_batches(tuple(_sorted(batch) for batch in phase.batches))
-            for phase in graph.phases
-        )
-        return PassResult(graph.with_phases(phases))
+        return PassResult(map_batches(graph, _sorted))
 
 
-def _sorted(batch: EdgeBatch) -> EdgeBatch:
-    if batch.group_ptr is not None:
-        return batch
+def _sorted(batch: EdgeBatch) -> tuple[EdgeBatch, ...]:
     low, high = np.minimum(batch.src, batch.dst), np.maximum(batch.src, batch.dst)
     order = np.lexsort((np.arange(len(batch)), high, low))
-    return batch if (np.diff(order) > 0).all() else batch.take(order)
+    return (batch if (np.diff(order) > 0).all() else batch.take(order),)
