@@ -36,6 +36,4 @@ def test_a_table_equals_the_sum_of_its_edges(graph, u):
             leaving, _ = edge_currents(part, v)
             expected = (leaving * np.where(part.src == table.high[g], 1.0, -1.0)).sum(axis=1)
             scale = 1 + np.abs(table.y[table.ptr[g] : table.ptr[g + 1]]).max()
-            np.testing.assert_allclose(
-                interpolate(table, g, voltages), expected, atol=1e-9 * scale
-            )
+            np.testing.assert_allclose(interpolate(table, g, voltages), expected, atol=1e-9 * scale)
