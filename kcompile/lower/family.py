@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,6 +80,7 @@ class Form:
         conductive: only edges whose current grows with their own voltage (``w*a > 0``).
         gated: whether it can be switched by a gate in a single deck.
         offset: False: only edges with ``c == 0``.
+        reach: only edges whose argument is zero within so many v0: ``|c| <= reach*|a|``.
     """
 
     template: str
@@ -88,6 +89,7 @@ class Form:
     conductive: bool = False
     gated: bool = True
     offset: bool = True
+    reach: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def _parameter(name: str, entry: dict[str, Any]) -> Parameter:
 
 
 def _form(entry: dict[str, Any]) -> Form:
-    known = {"template", "phi", "control", "conductive", "gated", "offset"}
+    known = {field.name for field in fields(Form)}
     if set(entry) - known:
         raise ValueError(f"form keys {sorted(set(entry) - known)} are unknown")
     if entry["control"] not in CONTROLS:
@@ -218,4 +220,5 @@ def _form(entry: dict[str, Any]) -> Form:
         bool(entry.get("conductive", False)),
         bool(entry.get("gated", True)),
         bool(entry.get("offset", True)),
+        float(entry.get("reach", math.inf)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,9 @@ from kcompile.units import Scale
 
 _RAMP = 1e-3
 """A gate's ramp in a single deck, as a fraction of the shortest layer."""
+
+_LEAST = 1e-100
+"""The smallest conductance (i0/v0) written as a resistor: 1/g of a much smaller one overflows."""
 
 
 def lower(
@@ -135,8 +139,10 @@ class _Builder:
             return fit
         if form.control == "diff":
             fit &= batch.is_diff & (batch.a != 0) & (batch.src != batch.dst)
+            if math.isfinite(form.reach):
+                fit &= np.abs(batch.c) <= form.reach * np.abs(batch.a)
         if form.conductive:
-            fit &= batch.w * batch.a > 0
+            fit &= batch.w * batch.a > _LEAST
         if not form.offset:
             fit &= batch.c == 0
         return fit

@@ -50,6 +50,27 @@ def test_a_law_in_a_family(law, family):
             assert error <= allowed, f"-O{level}, single deck {single}: {error:.1e}"
 
 
+@pytest.mark.parametrize("family", ["ideal", "switch", "diode"])
+@pytest.mark.parametrize("slope", [1e-5, 1e-12, 1e-310])
+def test_a_law_whose_threshold_is_far_away(slope, family):
+    """Trained slopes come close to 0: then c/a is a voltage that no node ever sees.
+
+    As a conductance and a current source behind an open switch such an edge leaks |c/a|/Roff.
+    """
+    src, dst = FullyConnected(4).edges()
+    rng = np.random.default_rng(1)
+    a, c = rng.normal(0.0, slope, len(src)), rng.normal(0.0, 0.5, len(src))
+    w = rng.normal(0.0, 1.0, len(src))
+    batch = BatchRecord("canonical_relu", src, dst, np.stack([w, a, -a, c]))
+    model = Checkpoint((PhaseRecord(3, 1.0, (batch,)),), 3, np.array([1, 2, 3])).model()
+    inputs = [[0.3, -0.5, 0.2]]
+    truth = solve(model.graph, np.array(inputs), 1e-7).outputs
+    found = kcompile.simulate(
+        model, inputs, device=family, opt_level=0, ngspice=real_ngspice().path
+    )
+    assert np.abs(found.outputs - truth).max() <= 1e-5
+
+
 @pytest.mark.parametrize("law", ["relu_diff", "shift_relu", "relu_affine"])
 def test_weights_have_both_signs_and_both_directions(law):
     """The networks above are worth their name: every circuit form of Fig. 5 occurs."""
