@@ -1,4 +1,8 @@
-"""Row templates: rendered once a form, then filled for every edge by plain formatting."""
+"""Row templates: rendered once a form, then filled for every edge by plain formatting.
+
+A family may come from a stranger, so its templates run in jinja2's sandbox: they fill in numbers and
+reach nothing else.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import jinja2
+from jinja2.sandbox import SandboxedEnvironment
 
 from kcompile.errors import PdkError
 from kcompile.netlist.elements import Column, ElementTable, Family
@@ -50,7 +55,7 @@ class RowFormats:
 
     def __init__(self, family: Family) -> None:
         self._family = family
-        self._environment = jinja2.Environment(
+        self._environment = SandboxedEnvironment(
             loader=jinja2.FileSystemLoader(family.folder),
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
@@ -78,6 +83,12 @@ class RowFormats:
             text = self._render(table.template, {**marked, "gate": table.gate})
             text = text if text.endswith("\n") else f"{text}\n"
             pieces = _FIELD.split(text)
+            if not set(pieces[1::2]) <= marked.keys():
+                raise PdkError(
+                    "a column is changed before it is printed",
+                    where=self._family.folder / table.template,
+                    hint="columns can only be printed; calculate with parameters",
+                )
             literal = [piece.replace("%", "%%") for piece in pieces[::2]]
             letters = Counter(
                 line[0].upper() for line in text.splitlines() if line and line[0].isalpha()
@@ -91,5 +102,9 @@ class RowFormats:
             return self._environment.get_template(template).render(
                 {**self._family.parameters, **context}
             )
-        except jinja2.TemplateError as error:
-            raise PdkError(f"{type(error).__name__}: {error.message}", where=where) from error
+        except (
+            jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError,
+            TypeError, ValueError,
+        ) as error:  # fmt: skip
+            # Expressions of a template raise whatever Python raises.
+            raise PdkError(f"{type(error).__name__}: {error}", where=where) from error

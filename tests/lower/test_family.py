@@ -92,6 +92,37 @@ def test_a_template_that_names_what_there_is_not_is_an_error(tmp_path):
         compiled.write(tmp_path / "deck", np.zeros(2))
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("{{ cycler.__init__.__globals__.os.getcwd() }}", "unsafe"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("X{{ e }} {{ k / 0 }}", "ZeroDivisionError"),
+        ("X{{ e }} {{ g + 1 }}", "TypeError"),
+        ("X{{ e }} {{ range(10 ** 9) }}", "OverflowError"),
+        ("X{{ e }} {{ s | upper }} {{ p | replace('p', 'q') }}", "changed before it is printed"),
+        ("X{{ e }} {% if %}", "TemplateSyntaxError"),
+    ],
+)
+def test_a_template_reaches_nothing_but_its_numbers(tmp_path, row, message):
+    """Families come from strangers: a row that runs code, or fails, is one line of an error."""
+    write_family(tmp_path)
+    (tmp_path / "mine" / "row.j2").write_text(f"{row}\n")
+    compiled = compile_model(model(), CompileOptions(device="mine", pdk=tmp_path))
+    with pytest.raises(PdkError, match=message) as caught:
+        compiled.write(tmp_path / "deck", np.zeros(2))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "deck").exists()
+
+
+def test_a_template_that_is_no_text_is_an_error(tmp_path):
+    write_family(tmp_path)
+    (tmp_path / "mine" / "row.j2").write_bytes(b"X{{ e }} \xff\n")
+    compiled = compile_model(model(), CompileOptions(device="mine", pdk=tmp_path))
+    with pytest.raises(PdkError, match="UnicodeDecodeError"):
+        compiled.write(tmp_path / "deck", np.zeros(2))
+
+
 def test_parameters_scale_with_the_units():
     family = read_family("switch")
     values = family.values(Scale(v0=0.5, i0=1e-5, c0=1e-12), {"roff": 1e3})
