@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
@@ -66,6 +67,7 @@ def train(
 
     chosen = get_task(task)
     chosen.plan(size)
+    importlib.import_module("kcompile.nn")  # says what to install where torch is missing
     from kcompile.tasks.training import summary
     from kcompile.tasks.training import train as run
 

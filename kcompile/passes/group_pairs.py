@@ -35,7 +35,7 @@ class GroupPairs:
         if not batch.phi.piecewise_linear:
             return (batch,)
         near = np.abs(batch.column("c")) <= self.reach * np.abs(batch.column("a"))
-        fit = batch.is_diff & near & (batch.src != batch.dst)
+        fit = batch.is_diff & near & (batch.a != 0) & (batch.src != batch.dst)
         if not fit.any():
             return (batch,)
         edges = np.flatnonzero(fit)

@@ -149,6 +149,13 @@ def test_group_pairs_joins_both_directions_and_leaves_far_kinks_alone():
     assert devices(result) == 4
 
 
+def test_an_edge_without_a_kink_is_not_grouped():
+    """With a == c == 0 the kink -c/a is not a number."""
+    graph = one_phase("leaky_relu", [1, 1], [2, 2], 1.0, [0.0, 1.0], [0.0, -1.0], [0.0, 0.5])
+    grouped, rest = GroupPairs().apply(graph).graph.phases[0].batches
+    assert (len(grouped), len(rest)) == (1, 1)
+
+
 def test_tanh_is_not_grouped():
     graph = one_phase("tanh", [1, 2], [2, 1], 1.0, 1.0, -1.0, 0.0)
     assert GroupPairs().apply(graph).graph.phases[0].batches[0].group_ptr is None
