@@ -1,7 +1,7 @@
 """Row templates: rendered once a form, then filled for every edge by plain formatting.
 
-A family may come from a stranger, so its templates run in jinja2's sandbox: they fill in numbers and
-reach nothing else.
+A family may come from a stranger, so its templates run in jinja2's sandbox: they fill in numbers
+and reach nothing else.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class RowFormats:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
-            autoescape=False,  # noqa: S701 - netlists, not HTML
+            autoescape=False,
         )
         self._formats: dict[tuple[str, str | None], RowFormat] = {}
 
