@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kcompile.errors import GraphError
 from kcompile.ir import EdgeBatch
 from kcompile.lower.tables import PiecewiseLinear
 from kcompile.netlist import Column
@@ -24,7 +25,9 @@ class Columns(Mapping[str, Column]):
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._made:
-            self._made[name] = self._makers[name]()
+            # What overflows is an error of its own, not a warning.
+            with np.errstate(all="ignore"):
+                self._made[name] = self._makers[name]()
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -63,8 +66,7 @@ def edge_columns(
         return [names[node] for node in which.tolist()]
 
     def plain(values: NDArray[Any]) -> list[float]:
-        # Adding 0.0 turns -0.0 into 0.0.
-        return (values + 0.0).tolist()
+        return _plain(values, lambda row: ids[row])
 
     per_volt = scale.i0 / scale.v0
     return Columns(
@@ -106,7 +108,10 @@ def table_columns(
         return [names[node] for node in which.tolist()]
 
     def points() -> list[str]:
-        x, y = (table.x * scale.v0 + 0.0).tolist(), (table.y * scale.i0 + 0.0).tolist()
+        def name(point: int) -> str:
+            return ids[int(np.searchsorted(table.ptr, point, side="right")) - 1]
+
+        x, y = _plain(table.x * scale.v0, name), _plain(table.y * scale.i0, name)
         pairs = [f"{u!r},{i!r}" for u, i in zip(x, y, strict=True)]
         ptr = table.ptr.tolist()
         return [", ".join(pairs[k:m]) for k, m in pairwise(ptr)]
@@ -119,3 +124,18 @@ def table_columns(
             "points": points,
         }
     )
+
+
+def _plain(values: NDArray[Any], name: Callable[[int], str]) -> list[float]:
+    """The numbers for a deck, without -0.0; ``name`` gives the element behind an index.
+
+    Raises:
+        GraphError: one of them is beyond double precision.
+    """
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise GraphError(
+            f"element {name(int(bad[0]))} needs a number beyond double precision",
+            hint="its parameters are too large or too small for the circuit's units",
+        )
+    return (values + 0.0).tolist()

@@ -101,7 +101,9 @@ class _Builder:
 
     def _grouped(self, batch: EdgeBatch, number: int) -> ElementTable:
         form = next(f for f in self.family.forms if f.control == "table")
-        table = piecewise_linear(batch)
+        # What overflows is an error when it is written.
+        with np.errstate(over="ignore", invalid="ignore"):
+            table = piecewise_linear(batch)
         pairs = zip(table.high.tolist(), table.low.tolist(), strict=True)
         ids = [f"{self.prefix}p{number}_{high}_{low}" for high, low in pairs]
         ptr = batch.group_ptr
