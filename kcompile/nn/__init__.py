@@ -17,7 +17,7 @@ except ModuleNotFoundError as error:
     if error.name not in {"torch", "torchdiffeq"}:
         raise
     raise MissingExtra(
-        f"{error.name} is not installed", hint="install it with: pip install 'kcompile[torch]'"
+        f"{error.name} is not installed", hint="install it with: pip install 'kcompile[train]'"
     ) from error
 
 __all__ = [
