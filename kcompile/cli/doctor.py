@@ -17,7 +17,7 @@ _PACKAGES = (
     ("matplotlib", ""),
     ("networkx", ""),
     ("torch", "published checkpoints and training: pip install 'kcompile[torch]'"),
-    ("torchdiffeq", "training: pip install 'kcompile[torch]'"),
+    ("torchdiffeq", "training: pip install 'kcompile[train]'"),
     ("scikit-learn", "the training data: pip install 'kcompile[train]'"),
     ("PySpice", "--simulator pyspice: pip install 'kcompile[pyspice]'"),
 )

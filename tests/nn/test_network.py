@@ -137,5 +137,5 @@ def test_without_torch_it_says_what_to_install() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout == (
-        "torch is not installed; install it with: pip install 'kcompile[torch]'\n"
+        "torch is not installed; install it with: pip install 'kcompile[train]'\n"
     )
