@@ -92,7 +92,12 @@ def _total(values: _Wide, ptr: OffsetArray) -> _Wide:
 
 
 def _running(values: _Wide, ptr: OffsetArray) -> _Wide:
-    """Running sums that begin anew at each group."""
-    total = np.cumsum(values)
-    before = np.where(ptr[:-1] > 0, total[ptr[:-1] - 1], 0)
-    return total - np.repeat(before, np.diff(ptr))
+    """Running sums of each group.
+
+    Not as differences of one long sum, which would drown small groups behind large ones.
+    """
+    sums, starts, counts = values.copy(), ptr[:-1], np.diff(ptr)
+    for place in range(1, int(counts.max(initial=0))):
+        at = starts[counts > place] + place
+        sums[at] += sums[at - 1]
+    return sums

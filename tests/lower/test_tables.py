@@ -7,7 +7,7 @@ from graphs import graphs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcompile.ir import edge_currents
+from kcompile.ir import EdgeBatch, edge_currents
 from kcompile.lower import piecewise_linear
 from kcompile.passes import GroupPairs
 
@@ -37,3 +37,19 @@ def test_a_table_equals_the_sum_of_its_edges(graph, u):
             expected = (leaving * np.where(part.src == table.high[g], 1.0, -1.0)).sum(axis=1)
             scale = 1 + np.abs(table.y[table.ptr[g] : table.ptr[g + 1]]).max()
             np.testing.assert_allclose(interpolate(table, g, voltages), expected, atol=1e-9 * scale)
+
+
+def test_a_table_does_not_depend_on_other_groups():
+    """A running sum across groups would drown the small ones behind a large one."""
+
+    def last_table(*large: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+        w, c = np.array([*large, (0.3, 0.2), (-0.7, -0.1), (1e-3, 0.35)]).T
+        src = np.where(np.arange(len(w)) < len(large), 2, 4)
+        groups = [0, len(large), len(w)] if large else [0, len(w)]
+        batch = EdgeBatch("relu", src, src - 1, w, 1.0, -1.0, c, group_ptr=groups)
+        table = piecewise_linear(batch)
+        part = slice(table.ptr[-2], None)
+        return table.x[part], table.y[part]
+
+    for alone, beside in zip(last_table(), last_table((1e16, -100.3), (3e15, 70.0)), strict=True):
+        np.testing.assert_array_equal(alone, beside)
