@@ -37,7 +37,8 @@ class EdgeBatch:
         src: ``int32[E]`` source nodes (0 is ground).
         dst: ``int32[E]`` destination nodes.
         w, a, b, c: ``float64[E]``, or one number for the whole batch.
-        trace: the checkpoint edges behind each edge; by default edge ``e`` stands for ``e``.
+        trace: the checkpoint edges behind each edge; by default edge ``e`` stands for ``e``, which
+            is for the first batch of a phase: the edges of the others are numbered on.
         group_ptr: ``int64[G+1]`` where edges ``group_ptr[g]:group_ptr[g+1]`` are to become one
             device: diff edges between one unordered pair of nodes. None: one device per edge.
     """

@@ -16,7 +16,8 @@ def validate(graph: Graph) -> Graph:
     Raises:
         GraphError: no phase; a node, output, input count or residual that does not exist; an
             array of the wrong length; a coefficient, duration or capacitance that is not finite
-            (capacitance and duration: positive); a grouping that is not one.
+            (capacitance and duration: positive); a grouping that is not one; batches whose edges
+            have the same numbers.
     """
     if not graph.phases:
         raise GraphError("the graph has no phase")
@@ -57,6 +58,21 @@ def _check_phase(graph: Graph, index: int, phase: Phase) -> None:
             raise GraphError(f"residual adds {source} voltages to {phase.nodes}", where=where)
     for number, batch in enumerate(phase.batches):
         _check_batch(batch, phase.nodes, f"{where}, batch {number}")
+    _check_traces(phase, where)
+
+
+def _check_traces(phase: Phase, where: str) -> None:
+    """Elements are named after the first checkpoint edge behind them: no two may share it."""
+    if len(phase.batches) < 2:
+        return
+    first = np.sort(np.concatenate([batch.trace.first for batch in phase.batches]))
+    same = np.flatnonzero(first[1:] == first[:-1])
+    if same.size:
+        raise GraphError(
+            f"edges of two batches stand for the same checkpoint edge {first[same[0]]}",
+            where=where,
+            hint="number the edges of each batch on: trace=Trace.identity(count, start)",
+        )
 
 
 def _check_batch(batch: EdgeBatch, nodes: int, where: str) -> None:

@@ -89,6 +89,14 @@ def test_a_residual_of_another_size_is_refused():
         validate(Graph(phases, 1, [2]))
 
 
+def test_batches_are_numbered_on():
+    """Elements are named after edges: two of one name are no deck."""
+    more = batch(phi="identity", trace=Trace.identity(2, 2))
+    assert validate(graph(phase={"batches": (batch(), more)}))
+    with pytest.raises(GraphError, match="phase 0: .*same checkpoint edge 0; .*Trace.identity"):
+        validate(graph(phase={"batches": (batch(), batch(phi="identity"))}))
+
+
 @given(graph=graphs())
 def test_the_digest_is_of_content(graph: Graph):
     same = Graph(graph.phases, graph.inputs, graph.outputs.copy(), graph.capacitance.copy())
