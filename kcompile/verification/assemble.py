@@ -101,7 +101,7 @@ def assemble(findings: Findings) -> Report:
         energy={},
         provenance=_provenance(findings),
         notes=(*_notes(findings), *training_note),
-        exit_status=_exit_status(verdict, findings.runs),
+        exit_status=_exit_status(verdict, findings),
         evidence=Evidence(
             findings.chosen.inputs, spice, reference.outputs, nodes,
             reference.absolute_tolerance, compiled.scale.time_unit, sample, waves,
@@ -109,10 +109,15 @@ def assemble(findings: Findings) -> Report:
     )  # fmt: skip
 
 
-def _exit_status(verdict: Verdict, runs: tuple[SampleRun, ...]) -> int:
+def _exit_status(verdict: Verdict, findings: Findings) -> int:
+    """0 pass, 1 fail; 4 where nothing of what we wrote ourselves could be simulated.
+
+    A given deck that cannot be simulated is a deck that fails.
+    """
     if verdict.passed:
         return 0
-    return 1 if any(run.finished for run in runs) else SimulationFailed.exit_status
+    judged = findings.given or any(run.finished for run in findings.runs)
+    return 1 if judged else SimulationFailed.exit_status
 
 
 def _model(model: Model) -> ModelSection:

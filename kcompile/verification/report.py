@@ -43,7 +43,7 @@ class Report:
             ``report.json`` has them.
         energy: energy figures; empty where none were computed.
         notes: what a reader should know.
-        exit_status: 0 pass, 1 fail, 4 when no simulation finished at all.
+        exit_status: 0 pass, 1 fail, 4 when no simulation of our own decks finished at all.
         evidence: the numbers behind it; None for a report that was read from a file.
     """
 

@@ -177,7 +177,7 @@ def test_another_scale_than_the_decks_is_explained(deck, ngspice):
 def test_a_deck_that_cannot_be_parsed(deck, ngspice):
     (deck / "layer1.cir").write_text("* nothing here\n.end\n")
     report = judge(deck, ngspice)
-    assert (report.verdict, report.exit_status) == ("fail", 4)
+    assert (report.verdict, report.exit_status) == ("fail", 1)
     assert report.summary.failed == 1
 
 
