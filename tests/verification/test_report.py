@@ -83,6 +83,12 @@ def test_numbers_that_are_not_finite_become_null(tmp_path):
     assert values["summary"]["rms_error"] is None
 
 
+@pytest.mark.parametrize(("verdict", "status"), [("pass", 0), ("fail", 1)])
+def test_a_report_from_a_file_has_the_status_of_its_verdict(tmp_path, verdict, status):
+    make_report(verdict=verdict, exit_status=status).write(tmp_path)
+    assert load_report(tmp_path).exit_status == status
+
+
 def test_a_report_comes_back_as_it_was(tmp_path):
     report = make_report()
     assert report.write(tmp_path / "new" / "folder") == (
