@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,11 +91,11 @@ def _row(result: GoldenResult) -> tuple[str, ...]:
 
 
 def _record(result: GoldenResult) -> dict[str, object]:
-    report = result.report
+    report, change = result.report, result.waveform_change
     return {
         "case": result.case.name,
         "passed": result.passed,
         "problems": list(result.problems),
-        "waveform_change": result.waveform_change,
+        "waveform_change": change if change is not None and math.isfinite(change) else None,
         "max_abs_error": None if report is None else report.summary.max_abs_error,
     }

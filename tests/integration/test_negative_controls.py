@@ -535,7 +535,7 @@ def handed(subject: Subject, start: Sequence[float]) -> float:
 def test_a_script_that_hands_over_wrongly(chain: Subject) -> None:
     v = middle(chain)
     first = chain.v0[:3]
-    cases: list[tuple[list[tuple[str, str]], Sequence[float]]] = [
+    cases: list[tuple[list[tuple[str, str]], Any]] = [
         (
             [
                 ("alter c1 ic = h1\n", "alter c1 ic = h3\n"),

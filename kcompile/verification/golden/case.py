@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from kcompile.compiler import CompileOptions, compile_model
 from kcompile.errors import GoldenError, KcompileError, UsageError
 from kcompile.files import read_bytes, storage_error, written
-from kcompile.frontend import Model, load, save_checkpoint
+from kcompile.frontend import Checkpoint, Model, load, save_checkpoint
 from kcompile.ir import FloatArray, digest
 from kcompile.units import Scale
 from kcompile.verification.golden.recipe import build_network
@@ -142,11 +142,11 @@ def run_case(case: Case, *, ngspice: Path | str | None = None, jobs: int = 2) ->
     """
     model = load(case.folder / _MODEL)
     problems: list[str] = []
-    if case.network is not None:
-        built = build_network(case.network, case.folder / _RECIPE).model()
-        if digest(built.graph) != digest(model.graph):
-            problems.append(f"{_MODEL} is not what the recipe builds")
+    if case.network is not None and digest(_built(case).model().graph) != digest(model.graph):
+        problems.append(f"{_MODEL} is not what the recipe builds")
     expected = _read_expected(case)
+    if len(expected["inputs"]) != case.samples:
+        problems.append(f"{_EXPECTED} has {len(expected['inputs'])} samples, not {case.samples}")
     difference = _deck_difference(case, model, expected["inputs"][0])
     if difference is not None:
         problems.append(f"deck: {difference}")
@@ -175,28 +175,33 @@ def update_case(case: Case, *, ngspice: Path | str | None = None, jobs: int = 2)
         GoldenError: the recipe is bad, or the circuit does not pass.
         StorageError: a file cannot be written.
     """
-    if case.network is not None:
-        checkpoint = build_network(case.network, case.folder / _RECIPE)
-        save_checkpoint(case.folder / _MODEL, checkpoint)
-    model = load(case.folder / _MODEL)
+    model = load(case.folder / _MODEL) if case.network is None else _built(case).model()
     inputs = _inputs(case, model)
-    compiled = compile_model(model, case.options)
-    deck = case.folder / _DECK
-    try:
-        for stale in deck.glob("*"):
-            stale.unlink()
-    except OSError as error:
-        raise storage_error(error, deck) from error
-    compiled.write(deck, model.initial_voltages(inputs[0]))
     report = verify_model(
         model, case.options, inputs=inputs, tolerance=case.tolerance, ngspice=ngspice, jobs=jobs
     )
     if not report.passed:
         raise GoldenError(f"the circuit fails: {report.reason}", where=case.folder)
+    if case.network is not None:
+        save_checkpoint(case.folder / _MODEL, _built(case))
+        model = load(case.folder / _MODEL)
+    deck = case.folder / _DECK
+    kept = compile_model(model, case.options).write(deck, model.initial_voltages(inputs[0])).files
+    try:
+        for path in deck.iterdir():
+            if path.name not in kept:
+                path.unlink()
+    except OSError as error:
+        raise storage_error(error, deck) from error
     with written(case.folder / _EXPECTED) as stream:
         arrays: dict[str, Any] = {"inputs": inputs, **_kept(report)}
         np.savez_compressed(stream, **arrays)
     return run_case(case, ngspice=ngspice, jobs=jobs)
+
+
+def _built(case: Case) -> Checkpoint:
+    assert case.network is not None
+    return build_network(case.network, case.folder / _RECIPE)
 
 
 def _inputs(case: Case, model: Model) -> FloatArray:
@@ -251,4 +256,5 @@ def _change(
     names = set(expected) - {"inputs"}
     if names != set(found) or any(expected[n].shape != found[n].shape for n in names):
         return None
-    return float(max(np.abs(expected[name] - found[name]).max() for name in names))
+    # Not Python's max, which may pass over a NaN.
+    return float(np.max([np.abs(expected[name] - found[name]).max() for name in names]))
