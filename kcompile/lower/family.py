@@ -65,7 +65,13 @@ class Parameter:
                 f"{self.name} is {number!r}", where="device parameter",
                 hint=f"give a finite number {sign} {self.minimum:g}",
             )  # fmt: skip
-        return number * _UNITS[self.unit](scale)
+        value = number * _UNITS[self.unit](scale)
+        if not math.isfinite(value) or (value == 0.0) != (number == 0.0):
+            raise UsageError(
+                f"{self.name} is {number!r} {self.unit}", where="device parameter",
+                hint="in these units no number of double precision",
+            )  # fmt: skip
+        return value
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,12 @@ def test_parameters_out_of_range_are_refused(given):
         read_family("switch").values(Scale(), given)
 
 
+@pytest.mark.parametrize(("scale", "roff"), [(Scale(v0=1e3), 1e308), (Scale(i0=1e200), 1e-200)])
+def test_parameters_that_overflow_in_the_units_are_refused(scale, roff):
+    with pytest.raises(UsageError, match="roff is .* v0/i0"):
+        read_family("switch").values(scale, {"roff": roff})
+
+
 def test_leaky_relu_is_built_from_relu_and_a_linear_part(tmp_path):
     compiled = compile_model(model("leaky_relu"), CompileOptions(device="switch"))
     deck = compiled.write(tmp_path, np.zeros(2))
