@@ -1,7 +1,7 @@
 """Row templates: rendered once a form, then filled for every edge by plain formatting.
 
-A family may come from a stranger, so its templates run in jinja2's sandbox: they fill in numbers
-and reach nothing else.
+A family may come from a stranger, so its templates run in jinja2's sandbox: writing a deck runs
+nothing of theirs. (What a simulator does with the deck is another matter.)
 """
 
 from __future__ import annotations
