@@ -40,18 +40,19 @@ def netlist(
     """Writes CHECKPOINT as a folder of decks that `ngspice -b run.cir` runs.
 
     Without --device: the circuit of Fig. 5 (switch, -O0) for piecewise-linear laws up to 20,000
-    edges, else behavioural sources (ideal, -O2).
+    edges, else behavioural sources (ideal, -O2); these too where -O2 is asked for.
     """
     import kcompile
     from kcompile.files import write_json
-    from kcompile.verification import read_inputs
+    from kcompile.verification import choose_inputs, read_inputs
 
     options = make_compile_options(**compiling)
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     compiled = kcompile.compile(model, options)
     given = None if inputs is None else read_inputs(inputs, model)
-    deck = kcompile.write_netlist(compiled, output, inputs=given, seed=seed)
-    for note in (*model.notes, compiled.note):
+    chosen = choose_inputs(model, given, 1, seed)
+    deck = kcompile.write_netlist(compiled, output, inputs=chosen.inputs)
+    for note in (*model.notes, compiled.note, f"{chosen.note}; inputs.inc holds the first"):
         click.echo(f"note: {note}", err=True)
     elements = ", ".join(f"{count} {letter}" for letter, count in deck.elements.items())
     click.echo(f"{deck.folder}: {len(deck.files)} files, {elements}")

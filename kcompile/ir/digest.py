@@ -17,15 +17,18 @@ def digest(graph: Graph) -> str:
     back to the checkpoint does not count.
     """
     state = hashlib.sha256(b"kcompile.graph/1")
-    state.update(struct.pack("<qq", len(graph.phases), graph.inputs))
+    state.update(struct.pack("<qqq", len(graph.phases), graph.inputs, len(graph.outputs)))
     state.update(np.asarray(graph.outputs, "<i4").tobytes())
     state.update(np.asarray(graph.capacitance, "<f8").tobytes())
     for phase in graph.phases:
         residual = -1 if phase.residual is None else phase.residual
-        state.update(struct.pack("<qdq", phase.nodes, phase.duration, residual))
+        state.update(
+            struct.pack("<qdqq", phase.nodes, phase.duration, residual, len(phase.batches))
+        )
         state.update(phase.fill.encode())
         for batch in phase.batches:
-            state.update(batch.phi.encode() + struct.pack("<q", len(batch)))
+            groups = -1 if batch.group_ptr is None else len(batch.group_ptr)
+            state.update(batch.phi.encode() + struct.pack("<qq", len(batch), groups))
             state.update(np.asarray(batch.src, "<i4").tobytes())
             state.update(np.asarray(batch.dst, "<i4").tobytes())
             for name in COEFFICIENTS:
