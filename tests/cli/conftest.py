@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
-from checkpoints import write_network
+from checkpoints import INPUTS, write_network
 from simulators import real_ngspice
 
 from kcompile.simulation import Ngspice
@@ -32,3 +33,11 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    """Three samples for the small checkpoint."""
+    path = tmp_path / "x.npy"
+    np.save(path, INPUTS)
+    return path

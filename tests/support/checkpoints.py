@@ -7,11 +7,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.numpy import save as serialise
 
-from kcompile.frontend import Checkpoint, load_checkpoint, save_checkpoint
+from kcompile.frontend import Checkpoint, load, load_checkpoint, save_checkpoint
 from kcompile.frontend.description import encode
+from kcompile.ir import FloatArray
+from kcompile.reference import solve
 from kcompile.verification.golden import build_network
+
+INPUTS = np.array([[0.3, -0.2], [0.8, 0.1], [-0.5, 0.6]])
+"""Three samples for a network of two inputs."""
 
 
 def layer(law: str = "shift_relu", nodes: int = 3, duration: float = 1.0, **more) -> dict[str, Any]:
@@ -42,3 +48,9 @@ def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]
     change(description, tensors)
     path.write_bytes(serialise(tensors, {"kcompile": json.dumps(description)}))
     return path
+
+
+def answers(path: Path, inputs: FloatArray) -> FloatArray:
+    """What the network in a checkpoint gives, ``[S, M]``, by the golden solution of its ODE."""
+    model = load(path)
+    return solve(model.graph, model.initial_voltages(inputs), 1e-3).outputs
