@@ -145,6 +145,24 @@ def test_verify_says_its_notes(tmp_path: Path, checkpoint: Path, ngspice: Ngspic
     assert f"note: decks as they lie in {deck}\n" in done.stderr
 
 
+def test_a_deck_is_judged_in_its_own_units(
+    tmp_path: Path, checkpoint: Path, inputs: Path, ngspice: Ngspice
+) -> None:
+    deck, units = tmp_path / "deck", ("--v0", "0.1", "--i0", "1e-5", "--c0", "1e-12")
+    assert run("netlist", checkpoint, "-o", deck, "--inputs", inputs, *units).status == 0
+    arguments = ("verify", checkpoint, "--deck", deck, "--inputs", inputs)
+    assert run(*arguments, *units).status == 0
+    done = run(*arguments)
+    assert done.status == 1
+    assert "where 1e-15 s are planned (are scale and durations those of the deck?)" in (
+        done.complaint
+    )
+    # The same times, another voltage.
+    done = run(*arguments, "--v0", "0.2", "--i0", "2e-5", "--c0", "1e-12")
+    assert done.status == 1
+    assert "is off by" in done.complaint
+
+
 def test_verify_takes_the_first_samples(
     tmp_path: Path, checkpoint: Path, inputs: Path, ngspice: Ngspice
 ) -> None:

@@ -26,11 +26,12 @@ def real_ngspice() -> Ngspice:
 
 
 def every_ngspice() -> list[Ngspice]:
-    """The chosen ngspice, and the system's where that is another one."""
+    """The chosen ngspice, and those of ``.tools`` and of the system where they are others."""
     found = [real_ngspice()]
-    system = shutil.which("ngspice")
-    if system is not None and Path(system).resolve() != found[0].path.resolve():
-        found.append(find_ngspice(system))
+    local = Path(__file__).resolve().parents[2] / ".tools" / "ngspice" / "bin" / "ngspice"
+    for path in (local if local.is_file() else None, shutil.which("ngspice")):
+        if path is not None and Path(path).resolve() not in [n.path.resolve() for n in found]:
+            found.append(find_ngspice(path))
     return found
 
 
