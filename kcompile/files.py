@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -49,7 +51,7 @@ def filled(folder: Path) -> Generator[Path]:
     Raises:
         StorageError: the folder cannot be made or written to, or the disk is full.
     """
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    missing = [path for path in (folder, *folder.parents) if _mode(path) is None]
     staging: Path | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,12 +114,44 @@ def require_file(path: Path) -> Path:
 
     Raises:
         UsageError: it does not exist or is a folder.
+        StorageError: nobody may look for it.
     """
-    if not path.exists():
+    mode = _mode(path)
+    if mode is None:
         raise UsageError("no such file", where=path, hint="check the path")
-    if path.is_dir():
+    if stat.S_ISDIR(mode):
         raise UsageError("is a folder, not a file", where=path, hint="name a file in it")
     return path
+
+
+def is_file(path: Path) -> bool:
+    """Whether ``path`` is a file (and there at all).
+
+    Raises:
+        StorageError: nobody may look for it, or its name is none.
+    """
+    mode = _mode(path)
+    return mode is not None and stat.S_ISREG(mode)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder (and there at all).
+
+    Raises:
+        StorageError: nobody may look for it, or its name is none.
+    """
+    mode = _mode(path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
+def _mode(path: Path) -> int | None:
+    """What kind of thing ``path`` is; None where there is nothing."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise storage_error(error, path) from error
 
 
 def sha256(path: Path) -> str:
@@ -133,12 +167,21 @@ def sha256(path: Path) -> str:
         raise storage_error(error, path) from error
 
 
+_HINTS = {
+    errno.EACCES: "check who may read and write it",
+    errno.EPERM: "check who may read and write it",
+    errno.ENAMETOOLONG: "check the path",
+    errno.ELOOP: "check the path",
+    errno.EMFILE: "let more files be open (ulimit -n)",
+}
+
+
 def storage_error(error: OSError, path: Path) -> StorageError:
     """What the operating system said, as one of our errors."""
     return StorageError(
         (error.strerror or str(error)).lower(),
         where=path,
-        hint="choose a place with room that you may write to",
+        hint=_HINTS.get(error.errno or 0, "choose a place with room that you may write to"),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -15,11 +17,12 @@ import click
 from kcompile import __version__
 from kcompile.cli.streams import guard_streams
 from kcompile.errors import KcompileError
+from kcompile.files import storage_error
 
 COMMANDS = ("netlist", "verify", "train", "inspect", "doctor", "golden")
 _INTERRUPTED = 130
 _BUG = 70
-_NO_ROOM = 5
+_STORAGE = 5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -66,8 +69,12 @@ def main() -> NoReturn:
         status = _complain(f"{error.format_message()} (see '{where} --help')", 2)
     except click.ClickException as error:
         status = _complain(error.format_message(), 2)
+    except OSError as error:
+        # What no reader and no writer foresaw is still the system's word on a file.
+        place = Path(os.fsdecode(error.filename or "the system"))
+        status = _complain(str(storage_error(error, place)), _STORAGE)
     except MemoryError:
-        status = _complain("there is not enough memory; ask for less at a time", _NO_ROOM)
+        status = _complain("there is not enough memory; ask for less at a time", _STORAGE)
     except Exception:  # noqa: BLE001 - the one place where a bug of ours is shown
         traceback.print_exc()
         status = _complain("this is a bug in kcompile; please report the lines above", _BUG)

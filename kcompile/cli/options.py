@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from kcompile.units import Scale
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-FILE = click.Path(path_type=Path)
+# Whoever reads or writes it says what is wrong, with the right status.
+FILE = click.Path(path_type=Path, readable=False)
 
 
 def _add(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -96,8 +97,9 @@ def make_compile_options(
         UsageError: one of them is out of range.
     """
     from kcompile.compiler import CompileOptions
+    from kcompile.files import is_folder
 
-    if pdk is not None and not pdk.is_dir():
+    if pdk is not None and not is_folder(pdk):
         raise UsageError(
             "no such folder", where=f"--pdk {pdk}", hint="name one that holds families"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kcompile.errors import CheckpointError, ConfigError, ContentError, GraphError, UsageError
-from kcompile.files import require_file, storage_error
+from kcompile.files import is_file, require_file, storage_error
 from kcompile.frontend import checkpoint
 from kcompile.frontend.model import Model
 from kcompile.frontend.torch_file import is_zip, read_state
@@ -64,7 +64,7 @@ def _torch_model(path: Path, config: Path | None, law: str | None, duration: flo
         return published.minimal_checkpoint(state, law, duration).model(path, notes)
     _refuse_options(law, duration)
     beside = path.with_name("config.yaml")
-    if config is None and not beside.is_file():
+    if config is None and not is_file(beside):
         raise CheckpointError(
             "a state_dict alone does not say what the network is",
             hint="give --config with the config.yaml published with it",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from kcompile.errors import PdkError, UsageError
-from kcompile.files import read_bytes
+from kcompile.files import is_file, read_bytes
 from kcompile.ir import Phi
 from kcompile.resources import data_folder
 from kcompile.units import Scale
@@ -164,7 +164,7 @@ def read_family(name: str, extra: Path | None = None) -> FamilySpec:
     """
     for folder in (*([extra] if extra else []), data_folder("pdk")):
         path = folder / name / "family.toml"
-        if Path(name).name == name and path.is_file():
+        if Path(name).name == name and is_file(path):
             return _parse(name, path)
     raise UsageError(
         f"no device family {name!r}", where="--device",
@@ -194,7 +194,7 @@ def _parse(name: str, path: Path) -> FamilySpec:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PdkError(f"{type(error).__name__}: {error}", where=path) from error
     for form in forms:
-        if not (path.parent / form.template).is_file():
+        if not is_file(path.parent / form.template):
             raise PdkError(f"no template {form.template}", where=path)
     return spec
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kcompile.errors import DeckError, StorageError
-from kcompile.files import storage_error
+from kcompile.files import is_file, is_folder, storage_error
 from kcompile.simulation.job import Job
 from kcompile.simulation.process import STDERR, STDOUT
 
@@ -104,12 +104,12 @@ def require_room(folder: Path) -> None:
 
 
 def _require_deck(job: Job) -> None:
-    if not job.deck.is_dir():
+    if not is_folder(job.deck):
         raise DeckError(
             "no such deck folder", where=job.deck, hint="write one with kcompile netlist"
         )
     for name in (*(() if job.layers else (job.entry,)), *(layer.deck for layer in job.layers)):
-        if name not in job.files and not (job.deck / name).is_file():
+        if name not in job.files and not is_file(job.deck / name):
             raise DeckError(f"the deck folder has no {name}", where=job.deck, hint="write it again")
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from kcompile.errors import SimulatorNotFound, UsageError
-from kcompile.files import storage_error
+from kcompile.files import is_file, storage_error
 from kcompile.simulation import log
 from kcompile.simulation.job import Job
 from kcompile.simulation.process import STDERR, STDOUT, Ended, ProcessGroups
@@ -80,11 +80,11 @@ def find_ngspice(path: Path | str | None = None) -> Ngspice:
     """
     if path is not None:
         chosen = Path(path)
-        if not chosen.is_file():
+        if not is_file(chosen):
             raise UsageError("no such file", where=chosen, hint="give the path of the program")
         return _known(chosen)
     if named := os.environ.get(VARIABLE):
-        if not Path(named).is_file():
+        if not is_file(Path(named)):
             raise SimulatorNotFound(
                 f"no such file: {named}", where=VARIABLE, hint="correct the variable or unset it"
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kcompile.errors import DeckError, UsageError
-from kcompile.files import storage_error
+from kcompile.files import is_file, is_folder, storage_error
 from kcompile.netlist import ENTRY, INPUTS, layer_file
 
 _OPTION = re.compile(r"([a-z_]\w*)(?:\s*=\s*(\S+))?", re.IGNORECASE)
@@ -52,9 +52,9 @@ def read_deck(folder: Path | str) -> DeckFacts:
         StorageError: a file cannot be read.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError("no such folder", where=folder, hint="name a folder of decks")
-    if not (folder / ENTRY).is_file():
+    if not is_file(folder / ENTRY):
         raise DeckError(
             f"the deck folder has no {ENTRY}", where=folder, hint="write one with kcompile netlist"
         )
@@ -82,7 +82,7 @@ def read_deck(folder: Path | str) -> DeckFacts:
         options,
         choice[1] if choice else None,
         int(choice[2]) if choice else None,
-        not (folder / layer_file(1)).is_file(),
+        not is_file(folder / layer_file(1)),
     )
 
 

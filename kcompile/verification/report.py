@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from kcompile.errors import ContentError, UsageError
-from kcompile.files import filled, read_bytes, write_text, written
+from kcompile.files import filled, is_folder, read_bytes, write_text, written
 from kcompile.verification.evidence import Evidence
 from kcompile.verification.plots import Plots, draw
 from kcompile.verification.quantities import format_number, format_si
@@ -185,7 +185,7 @@ def load_report(path: Path | str) -> Report:
         UsageError, StorageError: it is not there or cannot be read.
     """
     path = Path(path)
-    path = path / FILE if path.is_dir() else path
+    path = path / FILE if is_folder(path) else path
     content = read_bytes(path)
     try:
         values: Any = json.loads(content)

@@ -49,7 +49,7 @@ def raw(kind):
 
 
 def hold(path):
-    stream = path.open("w")
+    stream = path.open("a")  # another may hold it, and have written
     fcntl.flock(stream, fcntl.LOCK_EX)
     stream.write("held")
     stream.flush()
