@@ -155,6 +155,48 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, checkpoint: Path) -> None:
     assert run("netlist", checkpoint, "-o", tmp_path / "deck").status == 5
 
 
+def every_path(checkpoint: Path, path: Path) -> list[tuple[object, ...]]:
+    """Commands that are to read or write at ``path``."""
+    return [
+        ("inspect", path),
+        ("verify", path),
+        ("netlist", checkpoint, "-o", path),
+        ("netlist", checkpoint, "--inputs", path),
+        ("netlist", checkpoint, "--pdk", path),
+        ("netlist", checkpoint, "--config", path),
+        ("verify", checkpoint, "--deck", path),
+        ("verify", checkpoint, "--ngspice", path),
+        ("golden", "--folder", path),
+        ("inspect", checkpoint, "--json", path),
+        ("inspect", checkpoint, "--graphml", path),
+    ]
+
+
+def test_a_name_that_the_system_refuses(tmp_path: Path, checkpoint: Path) -> None:
+    before = files(tmp_path)
+    for arguments in every_path(checkpoint, tmp_path / ("x" * 5000)):
+        done = run(*arguments, cwd=tmp_path)
+        assert done.status == 5, (arguments[0], done)
+        assert "name too long" in done.complaint
+        assert files(tmp_path) == before
+
+
+def test_a_folder_that_may_not_be_searched(tmp_path: Path, checkpoint: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "inner").mkdir(parents=True)
+    closed.chmod(0)
+    try:
+        if os.access(closed, os.X_OK):
+            pytest.skip("root may search everything")
+        for arguments in every_path(checkpoint, closed / "inner"):
+            done = run(*arguments, cwd=tmp_path)
+            assert done.status == 5, (arguments[0], done)
+            assert str(closed) in done.complaint
+            assert "permission denied" in done.complaint
+    finally:
+        closed.chmod(0o700)
+
+
 @pytest.mark.parametrize("limit", [0, 500, 3000])
 def test_a_quota(tmp_path: Path, checkpoint: Path, limit: int) -> None:
     """What a limit on the size of files leaves: the deck that was there, and nothing else."""
