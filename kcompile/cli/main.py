@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import signal
 import sys
 import traceback
@@ -71,7 +70,7 @@ def main() -> NoReturn:
         status = _complain(error.format_message(), 2)
     except OSError as error:
         # What no reader and no writer foresaw is still the system's word on a file.
-        place = Path(os.fsdecode(error.filename or "the system"))
+        place = Path(str(error.filename or "the system"))
         status = _complain(str(storage_error(error, place)), _STORAGE)
     except MemoryError:
         status = _complain("there is not enough memory; ask for less at a time", _STORAGE)
