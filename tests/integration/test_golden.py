@@ -18,7 +18,7 @@ from simulators import every_ngspice
 
 from kcompile.simulation import Ngspice
 from kcompile.simulation.process import environment
-from kcompile.verification.golden import Case, find_cases
+from kcompile.verification.golden import Case, find_cases, run_case
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CASES = {case.name: case for case in find_cases(GOLDEN)}
@@ -59,6 +59,12 @@ def copied(case: Case, folder: Path) -> Path:
 def expected(case: Case) -> dict[str, np.ndarray]:
     with np.load(case.folder / "expected.npz") as stored:
         return {name: stored[name] for name in stored.files}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_passes_with_every_ngspice(program: Ngspice, name: str) -> None:
+    result = run_case(CASES[name], ngspice=program.path)
+    assert result.passed, result.problems
 
 
 @pytest.mark.parametrize("name", CASES)

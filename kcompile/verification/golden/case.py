@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from kcompile.compiler import CompileOptions, compile_model
 from kcompile.errors import GoldenError, KcompileError, UsageError
-from kcompile.files import read_bytes, storage_error, written
+from kcompile.files import is_folder, read_bytes, storage_error, written
 from kcompile.frontend import Checkpoint, Model, load, save_checkpoint
 from kcompile.ir import FloatArray, digest
 from kcompile.units import Scale
@@ -48,7 +48,8 @@ class Case:
         samples: how many inputs it is judged on.
         tolerance: of the verdict.
         waveform_tolerance: largest change of a waveform or output against the expected ones,
-            software units; simulator versions differ by about their truncation error.
+            relative to the larger of 1 and the largest of them; simulator versions differ by
+            about their truncation error.
     """
 
     folder: Path
@@ -73,7 +74,8 @@ class GoldenResult:
         case: the case.
         report: of its verification.
         problems: one line each; none means that it passed.
-        waveform_change: largest difference to the expected waveforms and outputs.
+        waveform_change: largest difference to the expected waveforms and outputs, relative to
+            the larger of 1 and the largest of them.
     """
 
     case: Case
@@ -94,7 +96,7 @@ def find_cases(folder: Path, names: tuple[str, ...] = ()) -> tuple[Case, ...]:
         UsageError: there is no such folder or case, or no case at all.
         GoldenError: a recipe is bad.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError("no such folder", where=folder, hint="run this in a checkout")
     found = {path.parent.name: path.parent for path in folder.glob(f"*/{_RECIPE}")}
     missing = [name for name in names if name not in found]
@@ -244,7 +246,9 @@ def _read_expected(case: Case) -> dict[str, NDArray[np.float64]]:
             raise KeyError("inputs")
     except FileNotFoundError:
         raise GoldenError("no such file", where=path, hint="make golden-update") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except OSError as error:
+        raise storage_error(error, path) from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise GoldenError(f"cannot be read: {error}", where=path, hint="restore it") from error
     return expected
 
@@ -252,9 +256,13 @@ def _read_expected(case: Case) -> dict[str, NDArray[np.float64]]:
 def _change(
     expected: Mapping[str, NDArray[np.float64]], found: Mapping[str, NDArray[np.float64]]
 ) -> float | None:
-    """The largest difference, NaN where there are no numbers; None where shapes differ."""
+    """The largest difference, relative to the larger of 1 and the largest expected voltage.
+
+    NaN where there are no numbers; None where shapes differ.
+    """
     names = set(expected) - {"inputs"}
     if names != set(found) or any(expected[n].shape != found[n].shape for n in names):
         return None
     # Not Python's max, which may pass over a NaN.
-    return float(np.max([np.abs(expected[name] - found[name]).max() for name in names]))
+    change = np.max([np.abs(expected[name] - found[name]).max() for name in names])
+    return float(change / max(1.0, *(np.abs(expected[name]).max() for name in names)))
