@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         Simulation,
         compile,
         inspect,
-        load,
         pyspice_circuit,
         simulate,
         verify,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     )
     from kcompile.compiler import Compiled, CompileOptions
     from kcompile.errors import KcompileError
-    from kcompile.frontend import Model
+    from kcompile.frontend import Model, load
     from kcompile.units import Scale
     from kcompile.verification import Report
 
@@ -56,6 +55,7 @@ _HOMES = {
     "Compiled": "kcompile.compiler",
     "KcompileError": "kcompile.errors",
     "Model": "kcompile.frontend",
+    "load": "kcompile.frontend",
     "Report": "kcompile.verification",
     "Scale": "kcompile.units",
 }

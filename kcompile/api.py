@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike
 
 from kcompile.compiler import Compiled, CompileOptions, compile_model
 from kcompile.errors import UsageError
-from kcompile.frontend import Model
-from kcompile.frontend import load as _load
+from kcompile.frontend import Model, load
 from kcompile.inspection import Inspection, inspect_model
 from kcompile.ir import FloatArray
 from kcompile.netlist import DeckFiles
@@ -41,28 +40,6 @@ class Simulation:
     inputs: FloatArray
     outputs: FloatArray
     results: tuple[JobResult, ...]
-
-
-def load(
-    path: Path | str,
-    *,
-    config: Path | str | None = None,
-    law: str | None = None,
-    duration: float | None = None,
-) -> Model:
-    """The network in a checkpoint, ours or published; its format is sniffed, nothing in it is run.
-
-    Args:
-        path: the checkpoint.
-        config: config.yaml of a published model; default: the one beside it.
-        law: device law of a checkpoint in the authors' minimal form.
-        duration: its T.
-
-    Raises:
-        CheckpointError, ConfigError, GraphError: its content is bad.
-        UsageError, StorageError: it is not there or cannot be read.
-    """
-    return _load(path, config=config, law=law, duration=duration)
 
 
 def compile(

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from simulators import real_ngspice
 
-from kcompile.errors import SimulatorNotFound
-from kcompile.simulation import Ngspice, find_ngspice
+from kcompile.simulation import Ngspice
 
 
 @pytest.fixture(scope="session")
 def ngspice() -> Ngspice:
     """The real ngspice; required in CI, else the test is skipped where there is none."""
-    try:
-        return find_ngspice()
-    except SimulatorNotFound as error:
-        if os.environ.get("CI") or os.environ.get("KCOMPILE_REQUIRE_NGSPICE") == "1":
-            pytest.fail(f"ngspice is required here: {error}")
-        pytest.skip(str(error))
+    return real_ngspice()
 
 
 @pytest.fixture
