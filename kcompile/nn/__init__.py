@@ -7,7 +7,7 @@ from kcompile.errors import MissingExtra
 
 try:
     from kcompile.nn.edges import Edges
-    from kcompile.nn.field import Field
+    from kcompile.nn.form import Field, Form
     from kcompile.nn.initialise import INITIALISERS, initialise
     from kcompile.nn.layer import Layer
     from kcompile.nn.network import KirchhoffNet
@@ -27,6 +27,7 @@ __all__ = [
     "Converged",
     "Edges",
     "Field",
+    "Form",
     "KirchhoffNet",
     "Layer",
     "Solver",

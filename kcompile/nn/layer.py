@@ -8,11 +8,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from kcompile import kernels
 from kcompile.errors import GraphError
 from kcompile.frontend.records import PhaseRecord
 from kcompile.ir import Fill
 from kcompile.nn.edges import Edges
-from kcompile.nn.field import DENSE_LIMIT, Field, dense_field, ends, gathering_field
+from kcompile.nn.compiled import CompiledForm, Structure
+from kcompile.nn.form import Form
+from kcompile.nn.plain import PlainForm
 
 
 class Layer(nn.Module):
@@ -45,42 +48,28 @@ class Layer(nn.Module):
         self.duration = duration
         self.fill = Fill(fill)
         self.residual = residual
-        self.dense = nodes * sum(map(len, batches)) <= DENSE_LIMIT
-        if self.dense:
-            for number, (leave, enter) in enumerate(ends(batch, nodes) for batch in batches):
-                self.register_buffer(f"leave{number}", leave, persistent=False)
-                self.register_buffer(f"enter{number}", enter, persistent=False)
+        self.compiled = True
+        """Whether the compiled kernel computes it where there is one."""
+        self._structure: Structure | None = None
 
     @property
     def batches(self) -> Iterator[Edges]:
         """Its edges, one ``Edges`` for each law."""
         return iter(cast(Iterable[Edges], self.edges))
 
-    def field(self, samples: int, capacitance: Tensor | None = None) -> Field:
-        """dv/dt as a function of the voltages, with the parameters as they are now.
+    def form(self, capacitance: Tensor | None = None) -> Form:
+        """dv/dt with the parameters as they are now: compiled where it can be, else plain torch.
 
         Args:
-            samples: S of the voltages ``[N, S]`` that it will be given.
             capacitance: ``[N]``, software units; None: 1 each.
         """
-        fields: list[Field] = []
-        for number, batch in enumerate(self.batches):
-            if self.dense:
-                leave, enter = getattr(self, f"leave{number}"), getattr(self, f"enter{number}")
-                fields.append(dense_field(batch, leave, enter, samples))
-            else:
-                fields.append(gathering_field(batch, self.nodes))
-        if len(fields) == 1 and capacitance is None:
-            return fields[0]
-        scale = None if capacitance is None else capacitance[:, None]
-
-        def field(v: Tensor) -> Tensor:
-            total = torch.zeros_like(v)
-            for part in fields:
-                total = total + part(v)
-            return total if scale is None else total / scale
-
-        return field
+        batches = list(self.batches)
+        on_cpu = bool(batches) and batches[0].params.device.type == "cpu"
+        if not (on_cpu and self.compiled and kernels.chosen() is not None):
+            return PlainForm(batches, self.nodes, capacitance)
+        if self._structure is None:
+            self._structure = Structure.of(batches)
+        return CompiledForm(self._structure, batches, self.nodes, capacitance)
 
     def hand_over(self, v: Tensor) -> Tensor:
         """The voltages it starts with ``[N, S]``, given those that reach it ``[M, S]``.

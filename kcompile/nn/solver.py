@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from kcompile.errors import SolverError
 from kcompile.frontend.model import TrainingSolver
-from kcompile.nn.field import Field
+from kcompile.nn.form import Field
 from kcompile.nn.layer import Layer
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
@@ -95,7 +95,15 @@ class Solver:
         return TrainingSolver(self.method, self.rtol, self.atol, None, dict(self.options))
 
 
-def integrate(layer: Layer, v: Tensor, solver: Solver, capacitance: Tensor | None = None) -> Tensor:
+def integrate(
+    layer: Layer,
+    v: Tensor,
+    solver: Solver,
+    capacitance: Tensor | None = None,
+    *,
+    flow: bool = False,
+    backwards: bool = False,
+) -> Tensor:
     """The voltages at the end of a layer.
 
     Args:
@@ -103,42 +111,40 @@ def integrate(layer: Layer, v: Tensor, solver: Solver, capacitance: Tensor | Non
         v: ``[N, S]``, the voltages at its start.
         solver: how; all samples are solved together.
         capacitance: ``[N]``, software units; None: 1 each.
+        flow: the state has one row more, to which the integral of the trace of dv/dt's Jacobian
+            is added.
+        backwards: ``v`` is the state at its end, and the one at its start is wanted (the integral
+            then has the opposite sign).
 
     Raises:
         SolverError: an adaptive method cannot go on.
     """
+    duration = -layer.duration if backwards else layer.duration
     if solver.method == "rk4" and not solver.adjoint:
-        return _rk4(
-            layer.field(v.shape[1], capacitance), v, layer.duration, cast(int, solver.steps)
-        )
+        form = layer.form(capacitance)
+        solve = form.rk4_flow if flow else form.rk4
+        return solve(v, duration, cast(int, solver.steps))
     settings: dict[str, Any] = {"method": solver.method}
     if solver.steps is None:
         settings |= {"rtol": solver.rtol, "atol": solver.atol, "options": dict(solver.options)}
     else:
         settings["options"] = {"grid_constructor": _grid(solver.steps)}
-    times = v.new_tensor([0.0, layer.duration])
+    times = v.new_tensor([0.0, duration])
     try:
         if solver.adjoint:
-            module = _Adjoint(layer, capacitance)
+            module = _Adjoint(layer, capacitance, flow)
             parameters = tuple(layer.parameters())
             return _odeint_adjoint(module, v, times, adjoint_params=parameters, **settings)[-1]
-        return _odeint(_timed(layer.field(v.shape[1], capacitance)), v, times, **settings)[-1]
+        return _odeint(_timed(_field(layer, capacitance, flow)), v, times, **settings)[-1]
     except AssertionError as error:  # how torchdiffeq says that it gave up
         raise SolverError(
             f"{solver.method} gave up ({error})", hint="loosen the tolerances or set min_step"
         ) from error
 
 
-def _rk4(derivative: Field, v: Tensor, duration: float, steps: int) -> Tensor:
-    """Kutta's 3/8 rule, which is torchdiffeq's ``rk4``, at half its cost per step."""
-    h = duration / steps
-    for _ in range(steps):
-        k1 = derivative(v)
-        k2 = derivative(torch.add(v, k1, alpha=h / 3))
-        k3 = derivative(torch.add(v - k1 * (h / 3), k2, alpha=h))
-        k4 = derivative(torch.add(v, k1 - k2 + k3, alpha=h))
-        v = torch.add(v, torch.add(k1 + k4, k2 + k3, alpha=3.0), alpha=h / 8)
-    return v
+def _field(layer: Layer, capacitance: Tensor | None, flow: bool) -> Field:
+    form = layer.form(capacitance)
+    return form.flow if flow else form.derivative
 
 
 def _timed(field: Field) -> Callable[[Tensor, Tensor], Tensor]:
@@ -161,10 +167,11 @@ def _grid(steps: int) -> Callable[[object, object, Tensor], Tensor]:
 class _Adjoint(nn.Module):
     """A layer as torchdiffeq's adjoint wants it: parameters are looked up at every evaluation."""
 
-    def __init__(self, layer: Layer, capacitance: Tensor | None) -> None:
+    def __init__(self, layer: Layer, capacitance: Tensor | None, flow: bool) -> None:
         super().__init__()
         self.layer = layer
         self.capacitance = capacitance
+        self.flow = flow
 
     def forward(self, _t: Tensor, v: Tensor) -> Tensor:
-        return self.layer.field(v.shape[1], self.capacitance)(v)
+        return _field(self.layer, self.capacitance, self.flow)(v)

@@ -62,9 +62,9 @@ def numpy_outputs(graph: Graph, inputs: FloatArray, steps: int) -> FloatArray:
 
 
 def gathering(net: KirchhoffNet) -> KirchhoffNet:
-    """The same network, its layers forced to gather and add instead of multiplying matrices."""
+    """The same network, its layers forced to gather and add in plain torch."""
     for layer in net.phases:
-        layer.dense = False
+        layer.compiled = False
     return net
 
 

@@ -1,0 +1,21 @@
+"""dv/dt of a layer and its adjoint as compiled C++: numpy arrays in and out, no torch.
+
+No array of edges by samples is ever made. Where the package was built without a compiler,
+``chosen()`` is None and callers use their own plain form.
+"""
+
+from kcompile.kernels.layer import Coefficients, CompiledLayer, Reals, Wiring, compiled_phase
+from kcompile.kernels.library import VARIABLE, Suite, chosen, suite, suites
+
+__all__ = [
+    "VARIABLE",
+    "Coefficients",
+    "CompiledLayer",
+    "Reals",
+    "Suite",
+    "Wiring",
+    "chosen",
+    "compiled_phase",
+    "suite",
+    "suites",
+]

@@ -1,0 +1,264 @@
+"""A layer's edges as the compiled kernel walks them, and what it computes of them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kcompile.errors import UsageError
+from kcompile.ir import COEFFICIENTS, Graph, IndexArray, Phi
+from kcompile.kernels.library import (
+    BatchArgument,
+    LayerArgument,
+    RangeArgument,
+    Suite,
+    suite,
+)
+
+Reals = NDArray[Any]
+"""An array of float32 or float64."""
+
+_PHI = {Phi.RELU: 0, Phi.TANH: 1, Phi.LEAKY_RELU: 2, Phi.IDENTITY: 3}
+_VECTOR = 64
+"""Bytes of the kernel's vectors (native/layer.h: ALIGNMENT)."""
+
+
+class Wiring:
+    """Which nodes the edges of one batch join, in the order that the kernel wants.
+
+    Args:
+        src, dst: ``int[E]``, 0 is ground.
+        phi: the nonlinearity.
+    """
+
+    def __init__(self, src: NDArray[Any], dst: NDArray[Any], phi: Phi) -> None:
+        self.phi = phi
+        self.order = np.lexsort((dst, src))
+        """``int64[E]``: the kernel's edge ``e`` is the caller's ``order[e]``."""
+        self.src: IndexArray = np.ascontiguousarray(src[self.order], dtype=np.int32)
+        self.dst: IndexArray = np.ascontiguousarray(dst[self.order], dtype=np.int32)
+        self.last = int(max(self.src.max(initial=0), self.dst.max(initial=0)))
+        if int(min(self.src.min(initial=0), self.dst.min(initial=0))) < 0:
+            raise UsageError("an edge ends at a node below 0")
+
+    def __len__(self) -> int:
+        return len(self.src)
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """``w, a, b, c`` of the edges of a ``Wiring``, in the kernel's order.
+
+    Args:
+        wiring: the edges.
+        values: four arrays, each ``[E]`` or of one element for all edges.
+        gradients: four arrays ``[E]`` that adjoints are added to; None: not wanted.
+    """
+
+    wiring: Wiring
+    values: Sequence[Reals]
+    gradients: Sequence[Reals | None] = (None, None, None, None)
+
+
+class CompiledLayer:
+    """dv/dt of a layer and its adjoint, by the compiled kernel.
+
+    All arrays are of one real type; states are node-major and C-contiguous, ``[N, S]``. Results do
+    not depend on what else is in a batch of samples but in the last bit.
+
+    Args:
+        nodes: N.
+        batches: the edges with their coefficients, which are looked at, not copied.
+        conductance: ``[N]``, 1/C of every node; None: 1 each.
+        dtype: float32 or float64.
+        functions: the compiled suite; default: the one that ``library.chosen`` says.
+
+    Raises:
+        UsageError: an array does not fit, or nothing compiled is there.
+    """
+
+    def __init__(
+        self,
+        nodes: int,
+        batches: Sequence[Coefficients],
+        conductance: Reals | None,
+        dtype: Any,
+        functions: Suite | None = None,
+    ) -> None:
+        found = functions or suite(dtype)
+        if found is None:
+            raise UsageError("there is no compiled kernel", hint="see 'kcompile doctor'")
+        self.nodes = nodes
+        self.dtype = np.dtype(dtype)
+        self._suite = found
+        arguments = (BatchArgument * max(len(batches), 1))()
+        for number, batch in enumerate(batches):
+            if batch.wiring.last > nodes:
+                raise UsageError(f"node {batch.wiring.last} of {nodes}")
+            self._fill(arguments[number], batch)
+        if conductance is not None:
+            self._check(conductance, (nodes,))
+        self._alive = (batches, conductance, arguments)
+        self._layer = LayerArgument(
+            nodes, len(batches), arguments, None if conductance is None else conductance.ctypes.data
+        )
+        self._argument = ctypes.byref(self._layer)
+
+    def _fill(self, argument: BatchArgument, batch: Coefficients) -> None:
+        edges = len(batch.wiring)
+        entry = cast(Any, argument)
+        entry.edges, entry.phi = edges, _PHI[batch.wiring.phi]
+        entry.src, entry.dst = batch.wiring.src.ctypes.data, batch.wiring.dst.ctypes.data
+        for i, (value, gradient) in enumerate(zip(batch.values, batch.gradients, strict=True)):
+            self._check(value, (edges,) if value.shape == (edges,) else (1,))
+            entry.steps[i] = int(value.shape == (edges,))
+            entry.coefficients[i] = value.ctypes.data
+            if gradient is not None:
+                self._check(gradient, (edges,))
+                entry.gradients[i] = gradient.ctypes.data
+
+    def _check(self, array: Reals, shape: tuple[int, ...]) -> int:
+        if array.shape != shape or array.dtype != self.dtype or not array.flags.c_contiguous:
+            raise UsageError(
+                f"an array {array.dtype} {list(array.shape)} for {self.dtype} {list(shape)}",
+                hint="give C-contiguous arrays of one real type",
+            )
+        return array.ctypes.data
+
+    def _state(self, *arrays: Reals) -> tuple[int, ...]:
+        shape = (self.nodes, arrays[0].shape[-1])
+        return tuple(self._check(array, shape) for array in arrays)
+
+    def _row(self, array: Reals | None, samples: int) -> int | None:
+        return None if array is None else self._check(array, (samples,))
+
+    def derivative(
+        self, v: Reals, out: Reals, trace: Reals | None = None, part: slice | None = None
+    ) -> None:
+        """Writes dv/dt of ``v`` ``[N, S]`` into ``out``, its Jacobian's trace into ``trace [S]``.
+
+        Here and below ``part`` names the samples to work on, by default all.
+        """
+        samples = v.shape[-1]
+        self._suite.derivative(
+            self._argument, _range(samples, part), *self._state(v, out), self._row(trace, samples)
+        )
+
+    def pullback(
+        self,
+        v: Reals,
+        grad_out: Reals,
+        grad_v: Reals,
+        grad_trace: Reals | None = None,
+        part: slice | None = None,
+    ) -> None:
+        """Writes the adjoint of ``v`` into ``grad_v``; those of coefficients are added to theirs.
+
+        Args:
+            v: ``[N, S]``.
+            grad_out: ``[N, S]``, the adjoint of dv/dt.
+            grad_v: ``[N, S]``, written.
+            grad_trace: ``[S]``, the adjoint of the Jacobian's trace.
+            part: the samples.
+        """
+        samples = v.shape[-1]
+        state, given, result = self._state(v, grad_out, grad_v)
+        row = self._row(grad_trace, samples)
+        self._suite.pullback(self._argument, _range(samples, part), state, given, row, result)
+
+    def stages(self, samples: int, steps: int) -> Reals:
+        """Room for what ``rk4`` keeps of so many samples for ``rk4_pullback``: four states a step.
+
+        A block of samples is padded by less than two vectors, and begins at a vector's beginning.
+        """
+        padded = samples * self.dtype.itemsize + 2 * _VECTOR
+        return np.empty(4 * steps * (self.nodes + 2) * padded + 8 * _VECTOR, dtype=np.uint8)
+
+    def rk4(
+        self,
+        v: Reals,
+        duration: float,
+        steps: int,
+        trace: Reals | None = None,
+        stages: Reals | None = None,
+        part: slice | None = None,
+    ) -> None:
+        """Moves ``v`` ``[N, S]`` on in place by Kutta's 3/8 rule.
+
+        Args:
+            v: the state.
+            duration: software time; negative: backwards.
+            steps: equal steps.
+            trace: ``[S]``, the integral of the Jacobian's trace is added to it.
+            stages: as ``stages`` makes it, filled for ``rk4_pullback``.
+            part: the samples.
+        """
+        samples = v.shape[-1]
+        kept = None if stages is None else stages.ctypes.data
+        self._suite.rk4(
+            self._argument, _range(samples, part), steps, duration / steps,
+            *self._state(v), self._row(trace, samples), kept,
+        )  # fmt: skip
+
+    def rk4_pullback(
+        self,
+        stages: Reals,
+        duration: float,
+        steps: int,
+        grad_v: Reals,
+        grad_trace: Reals | None = None,
+        part: slice | None = None,
+    ) -> None:
+        """The adjoint of ``rk4``: ``grad_v`` ``[N, S]`` of the final state becomes the initial's.
+
+        Args:
+            stages: as ``rk4`` filled it for the same part, with a trace where there is
+                ``grad_trace``.
+            duration: as for ``rk4``.
+            steps: as for ``rk4``.
+            grad_v: in place.
+            grad_trace: ``[S]``, the adjoint of the trace's integral.
+            part: the samples.
+        """
+        samples = grad_v.shape[-1]
+        self._suite.rk4_pullback(
+            self._argument, _range(samples, part), steps, duration / steps,
+            stages.ctypes.data, self._row(grad_trace, samples), *self._state(grad_v),
+        )  # fmt: skip
+
+
+def _range(samples: int, part: slice | None) -> Any:
+    begin, end, _ = (part or slice(None)).indices(samples)
+    return ctypes.byref(RangeArgument(samples, begin, end))
+
+
+def compiled_phase(graph: Graph, phase: int, functions: Suite | None = None) -> CompiledLayer:
+    """The kernel of one phase of a graph, in double precision.
+
+    Args:
+        graph: a valid circuit.
+        phase: index of the phase.
+        functions: as for ``CompiledLayer``.
+
+    Raises:
+        UsageError: nothing compiled is there.
+    """
+    layer = graph.phases[phase]
+    batches: list[Coefficients] = []
+    for batch in layer.batches:
+        wiring = Wiring(batch.src, batch.dst, batch.phi)
+        values = [
+            np.ascontiguousarray(
+                value.reshape(1) if value.ndim == 0 else value[wiring.order], dtype=np.float64
+            )
+            for value in (getattr(batch, name) for name in COEFFICIENTS)
+        ]
+        batches.append(Coefficients(wiring, values))
+    capacitance = graph.capacitance[: layer.nodes]
+    conductance = None if (capacitance == 1.0).all() else 1.0 / capacitance
+    return CompiledLayer(layer.nodes, batches, conductance, np.float64, functions)
