@@ -64,6 +64,10 @@ class InputError(ContentError):
     """Input voltages of the wrong width, kind or value."""
 
 
+class DataError(ContentError):
+    """A data set's file that is cut, foreign, or not the one that it should be."""
+
+
 class SolverError(ContentError):
     """ODE solver settings that make no solver, or that do not reach the end."""
 
@@ -102,3 +106,7 @@ class StorageError(KcompileError):
 
 class MissingExtra(UsageError):
     """A feature whose optional packages are not installed."""
+
+
+class DataMissing(UsageError):
+    """A data set that is neither in the cache nor in the folder that was named."""

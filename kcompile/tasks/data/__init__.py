@@ -1,0 +1,34 @@
+"""The paper's data: points, potentials, tables and images, made, fetched or read (no torch)."""
+
+from kcompile.tasks.data.cache import cache_folder
+from kcompile.tasks.data.images import IMAGE_SETS, Images, load_images
+from kcompile.tasks.data.points import POINTS, draw
+from kcompile.tasks.data.potentials import (
+    POTENTIALS,
+    Potential,
+    get_potential,
+    inside,
+    log_density,
+    log_normaliser,
+    potential,
+)
+from kcompile.tasks.data.tables import HOUSING_FEATURES, TABLES, load_table
+
+__all__ = [
+    "HOUSING_FEATURES",
+    "IMAGE_SETS",
+    "POINTS",
+    "POTENTIALS",
+    "TABLES",
+    "Images",
+    "Potential",
+    "cache_folder",
+    "draw",
+    "get_potential",
+    "inside",
+    "load_images",
+    "load_table",
+    "log_density",
+    "log_normaliser",
+    "potential",
+]
