@@ -2,9 +2,11 @@
 
 Metadata key ``kcompile`` holds one JSON object (schema ``kcompile.checkpoint/1``); the tensors are
 
-    phase.<k>.batch.<m>.params   float32 or float64 [P, E]   rows of the batch's law
+    phase.<k>.batch.<m>.params   float32 or float64 [P, K]   rows of the batch's law
     phase.<k>.batch.<m>.src      int32 [E]                   0 is ground
     phase.<k>.batch.<m>.dst      int32 [E]
+    phase.<k>.batch.<m>.share    int32 [E]                   edge e uses column share[e] of params;
+                                                             absent: K = E, edge e uses column e
     capacitance                  float64 [N]                 absent: 1 each
     encoder.<i>.weight, .bias    [out, in], [out]            likewise head.<i>
     samples.inputs, .targets     [S, Nin], [S] or [S, M]     first samples of the task's test split

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from kcompile.errors import CheckpointError
 from kcompile.frontend.fields import Field
 from kcompile.frontend.model import Samples, TrainingSolver
-from kcompile.frontend.records import NODE_LIMIT, BatchRecord, Checkpoint, PhaseRecord
+from kcompile.frontend.records import (
+    NODE_LIMIT,
+    BatchRecord,
+    Checkpoint,
+    PhaseRecord,
+    check_share,
+)
 from kcompile.frontend.software import Linear, Relu, Reshape, Select, Software, Step
 from kcompile.ir import Fill, IndexArray
 
@@ -90,6 +96,8 @@ def _phase_out(phase: PhaseRecord, prefix: str, tensors: Tensors) -> dict[str, A
         tensors[name + "params"] = np.ascontiguousarray(batch.params)
         tensors[name + "src"] = np.ascontiguousarray(batch.src, dtype=np.int32)
         tensors[name + "dst"] = np.ascontiguousarray(batch.dst, dtype=np.int32)
+        if batch.share is not None:
+            tensors[name + "share"] = np.ascontiguousarray(batch.share, dtype=np.int32)
         topology = None if batch.topology is None else dict(batch.topology)
         batches.append({"law": batch.law, "topology": topology})
     return {
@@ -122,13 +130,13 @@ def _batch_in(
     src, dst = (_ends(tensors, prefix + name, nodes) for name in ("src", "dst"))
     if src.shape != dst.shape:
         raise CheckpointError(f"{prefix}src has {len(src)} edges, {prefix}dst {len(dst)}")
-    return BatchRecord(
-        batch.key("law").text(),
-        src,
-        dst,
-        _floats(tensors, prefix + "params", 2),
-        _mapping(batch.get("topology")),
-    )
+    params = _floats(tensors, prefix + "params", 2)
+    share = tensors.get(prefix + "share")
+    if share is not None:
+        check_share(prefix + "share", share, len(src), params.shape[1])
+        share = share.astype(np.int32, copy=False)
+    topology = _mapping(batch.get("topology"))
+    return BatchRecord(batch.key("law").text(), src, dst, params, topology, share)
 
 
 def _ends(tensors: Mapping[str, NDArray[Any]], name: str, nodes: int) -> IndexArray:

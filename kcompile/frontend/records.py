@@ -27,8 +27,10 @@ class BatchRecord:
     Args:
         law: a name in ``kcompile.ir.LAWS``.
         src, dst: ``int32[E]``.
-        params: ``[P, E]``, float32 or float64.
+        params: ``[P, E]``, float32 or float64; with ``share`` ``[P, K]``.
         topology: the generator call that made the edges, for those who train on.
+        share: ``int32[E]``, the column of ``params`` that each edge uses, in ``0..K-1``; None: one
+            column an edge.
     """
 
     law: str
@@ -36,20 +38,54 @@ class BatchRecord:
     dst: NDArray[Any]
     params: NDArray[Any]
     topology: Mapping[str, Any] | None = None
+    share: NDArray[Any] | None = None
 
     def lower(self, start: int) -> EdgeBatch:
-        """The batch in canonical form, its edges numbered from ``start``."""
+        """The batch in canonical form, its edges numbered from ``start``.
+
+        Raises:
+            CheckpointError: the law is unknown, or parameters or columns do not fit.
+        """
         law = get_law(self.law)
-        if self.params.shape != (law.rows, len(self.src)):
+        columns = len(self.src) if self.share is None else self.params.shape[-1]
+        if self.params.shape != (law.rows, columns):
             raise CheckpointError(
-                f"law {law.name} wants parameters [{law.rows}, {len(self.src)}], "
+                f"law {law.name} wants parameters [{law.rows}, {columns}], "
                 f"the file has {list(self.params.shape)}"
             )
-        form = law.coefficients(self.params.astype(np.float64))
+        params = self.params.astype(np.float64)
+        if self.share is not None:
+            check_share("share", self.share, len(self.src), columns)
+            params = params[:, self.share]
+        form = law.coefficients(params)
         return EdgeBatch(
             law.phi, self.src, self.dst, form.w, form.a, form.b, form.c,
             trace=Trace.identity(len(self.src), start),
         )  # fmt: skip
+
+
+def check_share(name: str, share: NDArray[Any], edges: int, columns: int) -> None:
+    """Sees that every edge has a column of parameters; columns may be left unused.
+
+    Args:
+        name: what the list is called.
+        share: to be ``int[E]``, each in ``0..columns-1``.
+        edges: E.
+        columns: K.
+
+    Raises:
+        CheckpointError: it is not; it names the first edge at fault.
+    """
+    if share.ndim != 1 or share.dtype.kind not in "iu":
+        raise CheckpointError(f"{name} is not a list of column numbers")
+    if len(share) != edges:
+        raise CheckpointError(f"{name} has {len(share)} entries for {edges} edges")
+    bad = np.flatnonzero((share < 0) | (share >= columns))
+    if bad.size:
+        edge = bad[0]
+        raise CheckpointError(
+            f"{name} of edge {edge} is {share[edge]}, there are {columns} columns of parameters"
+        )
 
 
 @dataclass(frozen=True, eq=False)

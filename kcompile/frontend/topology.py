@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kcompile.errors import UsageError
+from kcompile.frontend.windows import Windows, overlaps, windows
 from kcompile.ir import IndexArray
 
 Edges = tuple[IndexArray, IndexArray]
@@ -138,6 +138,9 @@ class Neighbourhood:
         parallel: copies of the graph on further nodes. Each step doubles what is there, as the
             published generator does: step p adds a copy of everything p images further on, so
             that 2 gives two copies, 3 gives four, and 4 gives eight (of which two coincide).
+        sharing: edges between the same two positions of the window (channels are part of the
+            position, a window cut by the border keeps those it has) share their parameters in all
+            windows; each of the ``repeat`` edges with its like, and each copy for itself.
 
     Raises:
         UsageError: an argument out of range, or a window larger than the image.
@@ -152,6 +155,7 @@ class Neighbourhood:
     padding: bool = False
     repeat: int = 1
     parallel: int = 1
+    sharing: bool = False
 
     def __post_init__(self) -> None:
         sizes = ("num_channel", "width", "height", "neighbor_size", "repeat", "parallel")
@@ -179,7 +183,7 @@ class Neighbourhood:
     def count(self) -> int:
         """How many edges it makes."""
         # A window of n = c*y*x pixels has n*(n-1) pairs; both sums over windows factor by axis.
-        lines = [_overlaps(n, self.neighbor_size, self.padding) for n in (self.width, self.height)]
+        lines = [overlaps(n, self.neighbor_size, self.padding) for n in (self.width, self.height)]
         linear = self.num_channel * lines[0][0] * lines[1][0]
         squared = self.num_channel**2 * lines[0][1] * lines[1][1]
         return (squared - linear) * self.repeat << (self.parallel - 1)
@@ -187,44 +191,40 @@ class Neighbourhood:
     def edges(self) -> Edges:
         """The edges (see ``Topology``)."""
         _check(self.count, self.last)
-        pixel, start, size = self._windows()
-        # Entry i, at place i - start[i] of its window, pairs with the size[i] - 1 other entries.
-        partners = size - 1
-        entry = np.repeat(np.arange(len(pixel)), partners)
-        place = np.arange(len(entry)) - np.repeat(np.cumsum(partners) - partners, partners)
-        first = start[entry]
-        place += place >= entry - first
-        src = np.repeat(pixel[entry], self.repeat)
-        dst = np.repeat(pixel[first + place], self.repeat)
+        seen = self._windows()
+        src, dst = (np.repeat(seen.pixel[entry], self.repeat) for entry in seen.pairs())
         offsets = [0]
         for step in range(1, self.parallel):
             offsets += [offset + step for offset in offsets]
         shift = np.array(offsets, dtype=np.int32)[:, None] * np.int32(self.pixels)
         return (src + shift).ravel(), (dst + shift).ravel()
 
-    def _windows(self) -> tuple[IndexArray, NDArray[np.int64], NDArray[np.int64]]:
-        """The pixels of all windows one after the other, without what lies outside the image.
+    def share(self) -> IndexArray | None:
+        """Which column of parameters each edge uses, ``int32[E]``; None: nothing is shared.
 
-        Returns:
-            ``pixel[P]``, the place of the first entry of its window, and the window's size.
+        Columns are numbered from 0 without gaps.
+
+        Raises:
+            UsageError: there are more edges than can be numbered.
         """
-        margin = self.neighbor_size - 1 if self.padding else 0
-        spans: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-        for length in (self.width, self.height):
-            begin = np.arange(-margin, length + margin - self.neighbor_size + 1)
-            low = np.maximum(begin, 0)
-            spans.append((low, np.minimum(begin + self.neighbor_size, length) - low))
-        (top, rows), (left, columns) = (map(np.ravel, span) for span in spans)
-        sizes = self.num_channel * np.outer(rows, columns).ravel()
-        size = np.repeat(sizes, sizes)
-        start = np.repeat(np.cumsum(sizes) - sizes, sizes)
-        window = np.repeat(np.arange(len(sizes)), sizes)
-        by_row, by_column = np.divmod(window, len(left))
-        line, column = np.divmod(np.arange(len(size)) - start, columns[by_column])
-        channel, row = np.divmod(line, rows[by_row])
-        row += channel * self.width + top[by_row]
-        pixel = 1 + row * self.height + column + left[by_column]
-        return pixel.astype(np.int32), start, size
+        if not self.sharing:
+            return None
+        _check(self.count, self.last)
+        seen = self._windows()
+        one, other = (seen.position[entry] for entry in seen.pairs())
+        # Positions that are too far apart for the image never meet: they get no column.
+        _, pair = np.unique(one * self._positions + other, return_inverse=True)
+        column = (pair[:, None] * self.repeat + np.arange(self.repeat)).ravel()
+        kernels = np.arange(1 << (self.parallel - 1))[:, None]
+        return (column + kernels * (column.max(initial=-1) + 1)).ravel().astype(np.int32)
+
+    @property
+    def _positions(self) -> int:
+        return self.num_channel * self.neighbor_size**2
+
+    def _windows(self) -> Windows:
+        sizes = (self.num_channel, self.width, self.height, self.neighbor_size)
+        return windows(*sizes, self.padding)
 
 
 @dataclass(frozen=True)
@@ -246,6 +246,7 @@ class Mixed:
         padding: see ``Neighbourhood``.
         kernel_repeat: its ``repeat``.
         parallel: see ``Neighbourhood``.
+        sharing: see ``Neighbourhood``; edges of ground and of further nodes never share.
 
     Raises:
         UsageError: an argument out of range, or a window larger than the image.
@@ -262,13 +263,14 @@ class Mixed:
     padding: bool = False
     kernel_repeat: int = 1
     parallel: int = 1
+    sharing: bool = False
     image: Neighbourhood = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _at_least(0, fully_connect_node=self.fully_connect_node, **_counts(self.repeat))
         image = Neighbourhood(
             self.num_channel, self.width, self.height, self.neighbor_size,
-            self.padding, self.kernel_repeat, self.parallel,
+            self.padding, self.kernel_repeat, self.parallel, self.sharing,
         )  # fmt: skip
         if not image.count:
             raise UsageError("no pixel has a neighbour", hint="choose a larger window or image")
@@ -296,6 +298,16 @@ class Mixed:
         )
         return np.concatenate([src for src, _ in parts]), np.concatenate([dst for _, dst in parts])
 
+    def share(self) -> IndexArray | None:
+        """Which column of parameters each edge uses (see ``Neighbourhood.share``)."""
+        kernel = self.image.share()
+        if kernel is None:
+            return None
+        _check(self.count, self.image.last + self.fully_connect_node)
+        first = int(kernel.max()) + 1
+        around = np.arange(first, first + self.count - len(kernel), dtype=np.int32)
+        return np.concatenate([kernel, around])
+
 
 TOPOLOGIES: dict[str, type[Topology]] = {
     kind.name: kind for kind in (FullyConnected, Chain, Neighbourhood, Mixed)
@@ -309,21 +321,20 @@ def describe(topology: Topology) -> dict[str, Any]:
     return {"name": topology.name, **{name: getattr(topology, name) for name in arguments}}
 
 
+def share_of(topology: Topology) -> IndexArray | None:
+    """Which column of parameters each edge uses, ``int32[E]``; None: each one its own.
+
+    Raises:
+        UsageError: there are more edges than can be numbered.
+    """
+    return topology.share() if isinstance(topology, Neighbourhood | Mixed) else None
+
+
 def fully_connected(
     num_node: int, include_gnd: bool = True, repeat: Sequence[int] = (1, 1)
 ) -> Edges:
     """The edges of ``FullyConnected``."""
     return FullyConnected(num_node, include_gnd, repeat).edges()
-
-
-def _overlaps(length: int, neighbor_size: int, padding: bool) -> tuple[int, int]:
-    """Sum, and sum of squares, of the pixels each window holds along one axis."""
-    if not padding:
-        windows = length - neighbor_size + 1
-        return windows * neighbor_size, windows * neighbor_size**2
-    short, long = sorted((length, neighbor_size))
-    squares = (short - 1) * short * (2 * short - 1) // 3 + (long - short + 1) * short**2
-    return length * neighbor_size, squares
 
 
 def _both_ways(one: IndexArray, other: IndexArray, repeat: Sequence[int]) -> Edges:

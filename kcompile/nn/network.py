@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kcompile.errors import CheckpointError, InputError
+from kcompile.errors import InputError
 from kcompile.frontend.records import Checkpoint
+from kcompile.frontend.software import Software
 from kcompile.ir import FloatArray, Graph, IndexArray
 from kcompile.nn.edges import Edges
 from kcompile.nn.layer import Layer
+from kcompile.nn.software import SoftwareModule
 from kcompile.nn.solver import Solver, integrate
 
 
@@ -22,7 +24,7 @@ class KirchhoffNet(nn.Module):
     """A circuit whose voltages start at the input and are read at some nodes in the end.
 
     It computes what ``kcompile.ir`` says of the same graph: the same laws, hand-over, residuals
-    and read-out.
+    and read-out. Software may stand before and behind it, and is trained with it.
 
     Args:
         layers: the phases, in order.
@@ -30,9 +32,14 @@ class KirchhoffNet(nn.Module):
         outputs: ``int[M]``, the nodes read at the end, in order.
         capacitance: ``float64[nodes]``, software units; None: 1 each.
         solver: how its equations are solved unless a call says otherwise.
+        encoder: software in front of the circuit; what exceeds ``inputs`` values is cut off.
+        head: software behind the read-out nodes.
+        sample_width: how many values a sample has, where neither ``inputs`` nor the encoder says
+            so and what exceeds is cut off.
 
     Raises:
         GraphError: the layers do not make a circuit.
+        CheckpointError: encoder or head do not fit it.
     """
 
     def __init__(
@@ -42,6 +49,9 @@ class KirchhoffNet(nn.Module):
         outputs: NDArray[Any] | Sequence[int],
         capacitance: FloatArray | None = None,
         solver: Solver | None = None,
+        encoder: Software | None = None,
+        head: Software | None = None,
+        sample_width: int | None = None,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
@@ -49,7 +59,11 @@ class KirchhoffNet(nn.Module):
         self.outputs: IndexArray = np.asarray(outputs, dtype=np.int32)
         self.capacitance = capacitance
         self.solver = solver or Solver()
-        self.to_checkpoint().model()  # validates
+        self.sample_width = sample_width
+        dtype = self.dtype
+        self.encoder = SoftwareModule(encoder or Software(), dtype)
+        self.head = SoftwareModule(head or Software(), dtype)
+        self.input_width = self.to_checkpoint().model().input_width  # validates
 
     @property
     def phases(self) -> Iterator[Layer]:
@@ -58,8 +72,8 @@ class KirchhoffNet(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type that it computes in: that of its parameters."""
-        return next((p.dtype for p in self.parameters()), torch.float32)
+        """The type that its circuit computes in: that of its parameters."""
+        return next((p.dtype for p in self.layers.parameters()), torch.float32)
 
     @property
     def parameter_count(self) -> int:
@@ -67,27 +81,34 @@ class KirchhoffNet(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
     def forward(self, inputs: Tensor, solver: Solver | None = None) -> Tensor:
-        """The read-out nodes' voltages at the end.
+        """What the head makes of the read-out nodes' voltages at the end.
 
         Args:
-            inputs: ``[S, Nin]``, software units.
+            inputs: ``[S, Nin]``, as ``Model.initial_voltages`` takes them, software units.
             solver: instead of the network's own.
 
         Returns:
-            ``[S, M]``.
+            ``[S, M]``, the voltages themselves where there is no head; one axis more where a head
+            reshapes.
 
         Raises:
             InputError: the width is wrong.
             SolverError: the solver cannot go on.
         """
-        if inputs.ndim != 2 or inputs.shape[1] != self.inputs:
+        if inputs.ndim != 2 or inputs.shape[1] != self.input_width:
             raise InputError(
-                f"inputs of shape {list(inputs.shape)}", hint=f"give [samples, {self.inputs}]"
+                f"inputs of shape {list(inputs.shape)}", hint=f"give [samples, {self.input_width}]"
             )
-        return self.evolve(inputs.to(self.dtype).T, solver).T
+        v = self.encoder(inputs.to(self.dtype))[..., : self.inputs].to(self.dtype)
+        rows = v.shape[:-1]  # an encoder that reshapes gives several for each sample
+        out = self.evolve(v.reshape(rows.numel(), self.inputs).T, solver).T
+        return self.head(out.reshape(*rows, len(self.outputs)))
 
     def evolve(self, v: Tensor, solver: Solver | None = None) -> Tensor:
-        """Node-major ``forward``: ``[M, S]`` out of ``[any, S]``, cut or filled as layer 0 says."""
+        """The circuit alone, node-major: read-outs ``[M, S]`` out of voltages ``[any, S]``.
+
+        The voltages are cut or filled as layer 0 says.
+        """
         passed: list[Tensor] = []
         for layer in self.phases:
             v = layer.hand_over(v)
@@ -104,7 +125,7 @@ class KirchhoffNet(nn.Module):
             raise InputError(
                 f"voltages of shape {list(v.shape)}", hint=f"give [samples, {layer.nodes}]"
             )
-        return layer.field(len(v), self._capacitance(layer, v))(v.T).T
+        return layer.form(self._capacitance(layer, v)).derivative(v.T).T
 
     def _capacitance(self, layer: Layer, like: Tensor) -> Tensor | None:
         if self.capacitance is None:
@@ -116,13 +137,19 @@ class KirchhoffNet(nn.Module):
 
         Args:
             fields: what else goes with it: task, normalisation, training, samples.
+
+        Raises:
+            CheckpointError: a weight of encoder or head is not finite.
         """
         return Checkpoint(
             tuple(layer.record() for layer in self.phases),
             self.inputs,
             self.outputs,
             self.capacitance,
+            encoder=self.encoder.record(),
+            head=self.head.record(),
             solver=self.solver.record(),
+            sample_width=self.sample_width,
             **fields,
         )
 
@@ -131,16 +158,11 @@ class KirchhoffNet(nn.Module):
         """The network that a checkpoint stores, parameters exactly as stored.
 
         Raises:
-            CheckpointError, GraphError: it contradicts itself, or has software around the circuit.
+            CheckpointError, GraphError: it contradicts itself.
         """
-        if checkpoint.encoder or checkpoint.head:
-            raise CheckpointError(
-                "it has software before or behind the circuit",
-                hint="only networks that are all circuit can be loaded into torch",
-            )
         layers = [
             Layer(
-                [Edges(b.law, b.src, b.dst, b.params, b.topology) for b in phase.batches],
+                [Edges(b.law, b.src, b.dst, b.params, b.topology, b.share) for b in phase.batches],
                 phase.nodes,
                 phase.duration,
                 phase.fill,
@@ -149,8 +171,16 @@ class KirchhoffNet(nn.Module):
             for phase in checkpoint.phases
         ]
         solver = None if checkpoint.solver is None else Solver.from_record(checkpoint.solver)
-        capacitance = checkpoint.capacitance
-        return cls(layers, checkpoint.inputs, checkpoint.outputs, capacitance, solver)
+        return cls(
+            layers,
+            checkpoint.inputs,
+            checkpoint.outputs,
+            checkpoint.capacitance,
+            solver,
+            checkpoint.encoder,
+            checkpoint.head,
+            checkpoint.sample_width,
+        )
 
     @classmethod
     def from_graph(cls, graph: Graph, solver: Solver | None = None) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from contextlib import suppress
 
@@ -102,6 +103,74 @@ def test_edges_are_numbered_through_all_batches_of_a_phase(path):
     first, second = load_model(path).graph.phases[0].batches
     assert first.trace.index.tolist() == [0, 1, 2, 3, 4]
     assert second.trace.index.tolist() == [5, 6]
+
+
+def shared(share, columns=3):
+    """Five edges that share columns of parameters."""
+    record = batch("shift_relu", 2, 5)
+    params = RANDOM.normal(size=(2, columns)).astype("f4")
+    record = dataclasses.replace(record, params=params, share=np.asarray(share))
+    return Checkpoint((PhaseRecord(3, 0.5, (record,)),), 2, np.array([1]))
+
+
+@given(share=st.lists(st.integers(0, 3), min_size=5, max_size=5))
+def test_shared_parameters_come_back_shared(tmp_path_factory, share):
+    """Catches a file that stores the expanded parameters, and columns lost because idle."""
+    path = tmp_path_factory.mktemp("shared") / "net.pt"
+    source = shared(share, 4)
+    save_checkpoint(path, source)
+    (stored,), (found,) = (c.phases[0].batches for c in (source, load_checkpoint(path)))
+    assert found.share is not None
+    assert found.share.dtype == np.int32
+    assert found.share.tolist() == share
+    assert np.array_equal(found.params, stored.params)
+    copied = dataclasses.replace(stored, params=stored.params[:, share], share=None)
+    for name in "wabc":
+        assert np.array_equal(found.lower(0).column(name), copied.lower(0).column(name))
+    assert found.lower(7).trace.index.tolist() == [7, 8, 9, 10, 11]
+
+
+def test_without_sharing_the_file_has_no_such_tensor(path):
+    _, tensors = parts(path)
+    assert not [name for name in tensors if name.endswith(".share")]
+    assert load_checkpoint(path).phases[0].batches[0].share is None
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (np.array([0, 1, 2, 3, 0]), "share of edge 3 is 3, there are 3 columns"),
+        (np.array([0, -1, 2, 1, 0]), "share of edge 1 is -1"),
+        (np.array([0, 1, 2**32, 1, 0]), "share of edge 2 is 4294967296"),
+        (np.array([0, 1, 2**63, 1, 0], "u8"), "share of edge 2"),
+        (np.array([0, 1, 2, 1]), "share has 4 entries for 5 edges"),
+        (np.array([], "i4"), "share has 0 entries for 5 edges"),
+        (np.zeros((5, 1), "i4"), "share is not a list of column numbers"),
+        (np.zeros(5), "share is not a list of column numbers"),
+        (np.zeros(5, bool), "share is not a list of column numbers"),
+    ],
+)
+def test_columns_that_are_not_there(tmp_path, share, said):
+    path = tmp_path / "net.pt"
+    save_checkpoint(path, shared([0, 1, 2, 1, 0]))
+    description, tensors = parts(path)
+    rewrite(path, description, {**tensors, "phase.0.batch.0.share": share})
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    assert "phase.0.batch.0." + said in str(caught.value)
+    assert str(path) in str(caught.value)
+    with pytest.raises(CheckpointError, match=r"^share "):
+        shared(share).model()
+
+
+def test_shared_parameters_of_another_law(tmp_path):
+    path = tmp_path / "net.pt"
+    save_checkpoint(path, shared([0, 1, 2, 1, 0]))
+    description, tensors = parts(path)
+    put(description, (*B0, "law"), "tanh_affine")
+    rewrite(path, description, tensors)
+    with pytest.raises(CheckpointError, match=r"wants parameters \[3, 3\]"):
+        load_model(path)
 
 
 @given(graph=graphs())

@@ -11,7 +11,10 @@ from published import config, forward, parameters, write
 
 from kcompile.errors import CheckpointError, ConfigError
 from kcompile.frontend import load, load_checkpoint, save_checkpoint
+from kcompile.frontend.fields import Field
 from kcompile.frontend.published import published_checkpoint, read_config
+from kcompile.frontend.published.generators import published_topology
+from kcompile.frontend.topology import describe, share_of
 from kcompile.frontend.torch_file import read_state
 from kcompile.ir import Fill, digest
 
@@ -79,6 +82,16 @@ def test_every_generator(tmp_path, run, layer):
     path = write(tmp_path, config([layer]), parameters(config([plain])))
     nodes = load(path).graph.nodes
     same(run, path, config([plain]), RANDOM.normal(size=nodes))
+
+
+@pytest.mark.parametrize("name", ["_neighbor_index", "_mix_connect"])
+def test_published_networks_have_a_column_for_every_edge(name):
+    """Catches ``sharing`` being taken at its word: published checkpoints do not share."""
+    args = {"num_channel": 1, "width": 3, "height": 3, "neighbor_size": 2, "sharing": True}
+    args |= {"fully_connect_node": 1} if name == "_mix_connect" else {}
+    topology = published_topology(Field({"name": name, "args": args}, "", ConfigError))
+    assert share_of(topology) is None
+    assert describe(topology)["sharing"] is False
 
 
 @pytest.mark.parametrize("fill", ["zeros", "zero", "repeat", None])

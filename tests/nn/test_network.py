@@ -16,10 +16,8 @@ from networks import as_tensor, gathering, graph_of, networks, numpy_outputs, ra
 
 from kcompile.errors import CheckpointError, GraphError, InputError, UsageError
 from kcompile.frontend.checkpoint import load, save
-from kcompile.frontend.software import Relu, Software
 from kcompile.ir import LAWS, derivative, digest
 from kcompile.nn import Edges, KirchhoffNet, Layer, Solver, initialise
-from kcompile.nn.field import DENSE_LIMIT
 
 
 @given(networks(), st.integers(0, 2**32 - 1))
@@ -45,24 +43,18 @@ def test_phases_hand_over_as_the_graph_says(net: KirchhoffNet, seed: int) -> Non
 @pytest.mark.parametrize("law", sorted(LAWS))
 def test_both_forms_have_the_same_gradients(law: str) -> None:
     random = np.random.default_rng(5)
-    dense = KirchhoffNet([Layer(random_edges(law, 4, 20, random), 4, 1.0)], 4, [1, 4])
-    gathered = gathering(copy.deepcopy(dense))
+    compiled = KirchhoffNet([Layer(random_edges(law, 4, 20, random), 4, 1.0)], 4, [1, 4])
+    gathered = gathering(copy.deepcopy(compiled))
     v = as_tensor(random.normal(size=(6, 4))).requires_grad_()
     weight = as_tensor(random.normal(size=(6, 4)))
     one, other = (
         torch.autograd.grad(
             (net.derivative(0, v) * weight).sum(), [v, *net.parameters()], materialize_grads=True
         )
-        for net in (dense, gathered)
+        for net in (compiled, gathered)
     )
     for a, b in zip(one, other, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
-
-
-def test_large_layers_gather() -> None:
-    edges = np.ones(DENSE_LIMIT // 100 + 1, dtype=np.int32)
-    assert not Layer(Edges("conductance", edges, edges), 100, 1.0).dense
-    assert Layer(Edges("conductance", edges[:-1], edges[:-1]), 100, 1.0).dense
 
 
 @given(networks(phases=3), st.booleans())
@@ -119,8 +111,6 @@ def test_refusals() -> None:
         Edges("magic", np.array([0]), np.array([1]))
     with pytest.raises(CheckpointError, match="wants parameters \\[2, 1\\]"):
         Edges("shift_relu", np.array([0]), np.array([1]), np.zeros((3, 1)))
-    with pytest.raises(CheckpointError, match="software"):
-        KirchhoffNet.from_checkpoint(net.to_checkpoint(head=Software((Relu(),))))
 
 
 def test_without_torch_it_says_what_to_install() -> None:
