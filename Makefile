@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 help:  ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-setup: .venv/stamp .tools/stamp  ## The Python environment in .venv and a simulator
+setup: .venv/stamp .tools/stamp  ## The Python environment in .venv, the compiled kernel, a simulator
 
 verify: setup  ## Simulate every golden case and compare it with its reference
 	$(BIN)/kcompile verify
@@ -68,18 +68,19 @@ clean:  ## Remove what was built and cached (.venv and .tools stay)
 
 # The CPU build of torch comes first and by its exact version: asked for in any other way, torch
 # may bring gigabytes of GPU libraries.
-.venv/stamp: pyproject.toml constraints.txt
+.venv/stamp: pyproject.toml constraints.txt CMakeLists.txt $(wildcard kcompile/kernels/native/*)
 	@$(require-python)
+	@sh scripts/system_packages.sh compiler
 	@echo "Python environment in .venv"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
-	@$(PIP) scikit-build-core
+	@$(PIP) scikit-build-core cmake ninja
 	@$(PIP) --no-build-isolation --editable '.[train,pyspice,dev]'
 	@touch $@
 
-.tools/stamp: scripts/system_ngspice.sh scripts/fetch_ngspice.py
+.tools/stamp: scripts/system_packages.sh scripts/fetch_ngspice.py
 	@$(require-python)
-	@sh scripts/system_ngspice.sh
+	@sh scripts/system_packages.sh ngspice
 	@$(PYTHON) scripts/fetch_ngspice.py
 	@command -v ngspice >/dev/null || test -x .tools/ngspice/bin/ngspice \
 		|| test -n "$$KCOMPILE_NGSPICE" || { echo "error: no ngspice; see the warnings" >&2; exit 1; }

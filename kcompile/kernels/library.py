@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -25,7 +25,7 @@ _REALS = (np.float32, np.float64)
 class BatchArgument(ctypes.Structure):
     """``Batch`` of native/layer.h."""
 
-    _fields_: Sequence[tuple[str, Any]] = [
+    _fields_ = (
         ("edges", ctypes.c_int64),
         ("phi", ctypes.c_int32),
         ("steps", ctypes.c_int32 * 4),
@@ -33,28 +33,28 @@ class BatchArgument(ctypes.Structure):
         ("dst", ctypes.c_void_p),
         ("coefficients", ctypes.c_void_p * 4),
         ("gradients", ctypes.c_void_p * 4),
-    ]
+    )
 
 
 class LayerArgument(ctypes.Structure):
     """``Layer`` of native/layer.h."""
 
-    _fields_: Sequence[tuple[str, Any]] = [
+    _fields_ = (
         ("nodes", ctypes.c_int32),
         ("batches", ctypes.c_int32),
         ("batch", ctypes.POINTER(BatchArgument)),
         ("conductance", ctypes.c_void_p),
-    ]
+    )
 
 
 class RangeArgument(ctypes.Structure):
     """``Range`` of native/layer.h."""
 
-    _fields_: Sequence[tuple[str, Any]] = [
+    _fields_ = (
         ("samples", ctypes.c_int64),
         ("begin", ctypes.c_int64),
         ("end", ctypes.c_int64),
-    ]
+    )
 
 
 _LAYER, _RANGE = ctypes.POINTER(LayerArgument), ctypes.POINTER(RangeArgument)
@@ -67,13 +67,13 @@ _RK4 = ctypes.CFUNCTYPE(None, _LAYER, _RANGE, _STEPS, _REAL, _ARRAY, _ARRAY, _AR
 class _SuiteResult(ctypes.Structure):
     """``Suite`` of native/layer.h."""
 
-    _fields_: Sequence[tuple[str, Any]] = [
+    _fields_ = (
         ("name", ctypes.c_char_p),
         ("derivative", _DERIVATIVE),
         ("pullback", _PULLBACK),
         ("rk4", _RK4),
         ("rk4_pullback", _RK4),
-    ]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +137,7 @@ def _suites(real: type[np.floating[Any]]) -> dict[str, Suite]:
     get.argtypes = (ctypes.c_int, ctypes.c_int)
     found: dict[str, Suite] = {}
     while result := get(len(found), _REALS.index(real)):
-        entry = cast(Any, result.contents)
+        entry = result.contents
         name = entry.name.decode()
         functions = (getattr(entry, n) for n in ("derivative", "pullback", "rk4", "rk4_pullback"))
         found[name] = Suite(name, *functions)

@@ -6,6 +6,7 @@ processors there are changes no bit of the result.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -84,11 +85,11 @@ class CompiledForm(Form):
 
     def derivative(self, v: Tensor) -> Tensor:
         """See ``Form``."""
-        return _Derivative.apply(self._job, False, v, *self._coefficients)[0]
+        return _derivative(self._job, False, v, *self._coefficients)[0]
 
     def with_trace(self, v: Tensor) -> tuple[Tensor, Tensor]:
         """See ``Form``."""
-        return _Derivative.apply(self._job, True, v, *self._coefficients)
+        return _derivative(self._job, True, v, *self._coefficients)
 
     def rk4(self, v: Tensor, duration: float, steps: int) -> Tensor:
         """See ``Form``."""
@@ -103,7 +104,7 @@ class CompiledForm(Form):
         self, v: Tensor, trace: Tensor | None, duration: float, steps: int
     ) -> tuple[Tensor, Tensor]:
         task = _Solve(duration, steps, torch.is_grad_enabled())
-        return _Rk4.apply(self._job, task, v, trace, *self._coefficients)
+        return _rk4(self._job, task, v, trace, *self._coefficients)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class _Job:
         parts = [slice(at, min(at + PART, samples)) for at in range(0, samples, PART)]
         size = self.edges() * PART * evaluations
         if len(parts) > 1 and size >= _WORTHWHILE and workers() > 1:
-            return list(_pool(workers()).map(work, parts))
+            return list(_pool(workers(), os.getpid()).map(work, parts))
         return [work(part) for part in parts]
 
     def pull(
@@ -195,7 +196,9 @@ class _Derivative(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] -- torch calls it by place
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Any, ...]:
         v, *coefficients = ctx.saved_tensors
         grad_out, grad_v = grads[0].contiguous(), torch.empty_like(v)
         row = _array(grads[1].contiguous()) if ctx.traced else None
@@ -232,7 +235,9 @@ class _Rk4(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] -- torch calls it by place
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Any, ...]:
         coefficients, task = ctx.saved_tensors, ctx.task
         grad_v = grads[0].clone(memory_format=torch.contiguous_format)
         grad_trace = grads[1].contiguous() if ctx.traced else None
@@ -248,10 +253,15 @@ class _Rk4(torch.autograd.Function):
         return None, None, grad_v, grad_trace, *gradients
 
 
+_derivative: Callable[..., tuple[Tensor, Tensor]] = cast(Any, _Derivative).apply
+_rk4: Callable[..., tuple[Tensor, Tensor]] = cast(Any, _Rk4).apply
+
+
 def _array(tensor: Tensor) -> Reals:
-    return cast(Reals, tensor.detach().contiguous().numpy())
+    return tensor.detach().contiguous().numpy()
 
 
 @lru_cache
-def _pool(count: int) -> ThreadPoolExecutor:
+def _pool(count: int, _process: int) -> ThreadPoolExecutor:
+    """Threads of this process: a forked one inherits the object, but no thread."""
     return ThreadPoolExecutor(count, "kcompile-kernel")

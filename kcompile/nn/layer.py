@@ -12,8 +12,8 @@ from kcompile import kernels
 from kcompile.errors import GraphError
 from kcompile.frontend.records import PhaseRecord
 from kcompile.ir import Fill
-from kcompile.nn.edges import Edges
 from kcompile.nn.compiled import CompiledForm, Structure
+from kcompile.nn.edges import Edges
 from kcompile.nn.form import Form
 from kcompile.nn.plain import PlainForm
 

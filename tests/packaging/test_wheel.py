@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -15,6 +19,25 @@ import kcompile
 # One worker builds and installs the wheel, and runs all that needs it.
 pytestmark = pytest.mark.xdist_group("wheel")
 
+COMPILED = "kcompile/kernels/libkcompile_kernels.so"
+
+KERNEL = """\
+import numpy as np
+from kcompile.ir import EdgeBatch, Graph, Phase, Phi, derivative
+from kcompile.kernels import compiled_phase, suite, suites
+
+random = np.random.default_rng(1)
+src, dst = random.integers(0, 6, (2, 30))
+edges = EdgeBatch(Phi.TANH, src, dst, *random.normal(size=(4, 30)))
+graph = Graph((Phase(5, 1.0, (edges,)),), 5, np.array([1]))
+v = random.normal(size=(5, 7))
+for name in suites():
+    out = np.empty_like(v)
+    compiled_phase(graph, 0, suite(v.dtype, name)).derivative(v, out)
+    np.testing.assert_allclose(out.T, derivative(graph, 0, v.T), rtol=1e-12, atol=1e-12)
+print(*suites())
+"""
+
 
 def test_wheel_holds_every_module_template_and_family(installation: Installation) -> None:
     expected = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kcompile").rglob("*.py")}
@@ -25,8 +48,65 @@ def test_wheel_holds_every_module_template_and_family(installation: Installation
     with zipfile.ZipFile(installation.wheel) as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
         metadata = {name.partition("/")[2] for name in wheel.namelist() if ".dist-info/" in name}
-    assert held == expected | {"kcompile/py.typed"}
+    assert held == expected | {"kcompile/py.typed", COMPILED}
     assert "licenses/LICENSE" in metadata
+
+
+def test_one_wheel_serves_every_python_and_one_platform(installation: Installation) -> None:
+    _, _, python, abi, platform = installation.wheel.stem.split("-")
+    assert (python, abi) == ("py3", "none")
+    assert platform != "any"
+
+
+def test_sources_of_the_kernel_are_in_the_source_distribution(installation: Installation) -> None:
+    native = (ROOT / "kcompile" / "kernels" / "native").iterdir()
+    expected = {path.relative_to(ROOT).as_posix() for path in native}
+    assert expected
+    (archive,) = installation.wheel.parent.glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        held = {name.partition("/")[2] for name in files.getnames()}
+    assert {*expected, "CMakeLists.txt", "pyproject.toml"} <= held
+    assert not [name for name in held if name.endswith((".so", ".o", ".pyc"))]
+
+
+def test_the_kernel_runs_without_a_compiler(installation: Installation) -> None:
+    done = subprocess.run(
+        [installation.environment / "bin" / "python", "-c", KERNEL],
+        cwd=installation.elsewhere, env={"PATH": ""},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "baseline" in done.stdout.split()
+
+
+def test_built_without_a_compiler_it_works_without_the_kernel(
+    installation: Installation, checkpoint: Path, tmp_path: Path
+) -> None:
+    """Catches a build that wants a compiler, and code that wants the kernel."""
+    bare, nowhere = tmp_path / "bare", tmp_path / "no compiler"
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q",
+            "--no-build-isolation", "--no-deps", "--no-compile", "--target", bare, ROOT,
+        ],
+        env={**os.environ, "CC": str(nowhere), "CXX": str(nowhere)},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not (bare / COMPILED).exists()
+
+    first = f"import sys; sys.path.insert(0, {str(bare)!r})\n"
+    asked = "from kcompile.kernels import chosen, suites; print(suites(), chosen())"
+    told = installation.run("python", "-c", first + asked)
+    assert told.stdout.strip() == "() None", told.stderr
+
+    np.save(tmp_path / "inputs.npy", np.array([[0.7, -0.4]]))
+    command = "from kcompile.cli.main import main; main()"
+    verified = installation.run(
+        "python", "-c", first + command,
+        "verify", checkpoint, "--inputs", tmp_path / "inputs.npy", "--report", tmp_path / "report",
+    )  # fmt: skip
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_command_and_package_tell_the_same_version(installation: Installation) -> None:

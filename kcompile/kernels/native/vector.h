@@ -1,7 +1,7 @@
 // Vectors of samples, and the nonlinearities over them, without libm and without -ffast-math.
 //
-// A lane type V is a vector (of the width that the instructions have) or a plain number; the same text serves both, so that a sample
-// gets the same answer whatever batch it is in.
+// A lane type V is a vector (of the width that the instructions have) or a plain number; the same
+// text serves both, so that a sample gets the same answer whatever batch it is in.
 
 #pragma once
 
