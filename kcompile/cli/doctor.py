@@ -44,6 +44,7 @@ def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
             rows.append((name, metadata.version(name), ""))
         except metadata.PackageNotFoundError:
             rows.append((name, "missing", use))
+    rows.append(("compiled kernel", *_kernel()))
     rows.append(("device families", ", ".join(family_names()), str(data_folder("pdk"))))
     missing: SimulatorError | None = None
     try:
@@ -61,3 +62,19 @@ def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
         write_json(json_file, {name: {"version": v, "note": note} for name, v, note in rows})
     if missing is not None:
         raise missing
+
+
+def _kernel() -> tuple[str, str]:
+    """Which of the compiled kernel's suites run on this processor, and which one does."""
+    from kcompile.errors import UsageError
+    from kcompile.kernels import VARIABLE, chosen, suites
+
+    found = suites()
+    if not found:
+        how = "a faster training: install a C++ compiler (g++ 12, clang++), then kcompile again"
+        return "missing", how
+    here = f"here run: {', '.join(found)}"
+    try:
+        return chosen() or "none", f"{here} ({VARIABLE} names another)"
+    except UsageError as error:
+        return "bad", f"{VARIABLE}: {error.message}; {here}"

@@ -146,7 +146,7 @@ def _suites(real: type[np.floating[Any]]) -> dict[str, Suite]:
 
 @lru_cache
 def _load() -> ctypes.CDLL | None:
-    """The library, or None where the package was built without a compiler.
+    """The library, or None where the package was built without a compiler, or for another system.
 
     An editable install keeps it in site-packages, away from the Python files, so it is looked for
     along the package's path.
@@ -157,5 +157,8 @@ def _load() -> ctypes.CDLL | None:
         for suffix in (".so", ".dylib"):
             path = Path(folder, "kernels", _LIBRARY + suffix)
             if path.is_file():
-                return ctypes.CDLL(str(path))
+                try:
+                    return ctypes.CDLL(str(path))
+                except OSError:  # a system library that it wants is not there
+                    return None
     return None
