@@ -18,7 +18,7 @@ from kcompile.cli.streams import guard_streams
 from kcompile.errors import KcompileError
 from kcompile.files import storage_error
 
-COMMANDS = ("netlist", "verify", "train", "inspect", "doctor", "golden")
+COMMANDS = ("netlist", "verify", "train", "data", "inspect", "doctor", "golden")
 _INTERRUPTED = 130
 _BUG = 70
 _STORAGE = 5

@@ -1,6 +1,7 @@
 """The paper's data: points, potentials, tables and images, made, fetched or read (no torch)."""
 
 from kcompile.tasks.data.cache import cache_folder
+from kcompile.tasks.data.fetching import fetch
 from kcompile.tasks.data.images import IMAGE_SETS, Images, load_images
 from kcompile.tasks.data.points import POINTS, draw
 from kcompile.tasks.data.potentials import (
@@ -12,6 +13,7 @@ from kcompile.tasks.data.potentials import (
     log_normaliser,
     potential,
 )
+from kcompile.tasks.data.sources import SOURCES, Source, get_source
 from kcompile.tasks.data.tables import HOUSING_FEATURES, TABLES, load_table
 
 __all__ = [
@@ -19,12 +21,16 @@ __all__ = [
     "IMAGE_SETS",
     "POINTS",
     "POTENTIALS",
+    "SOURCES",
     "TABLES",
     "Images",
     "Potential",
+    "Source",
     "cache_folder",
     "draw",
+    "fetch",
     "get_potential",
+    "get_source",
     "inside",
     "load_images",
     "load_table",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kcompile.errors import DataError, DataMissing
+from kcompile.errors import DataError, DataMissing, UsageError
 from kcompile.files import is_file, read_bytes
 
 Arrays = dict[str, NDArray[Any]]
@@ -22,6 +22,9 @@ def cache_folder() -> Path:
     """The folder of all fetched data sets, which need not exist.
 
     ``$KCOMPILE_DATA``, else ``kcompile`` in ``$XDG_CACHE_HOME``, else ``~/.cache/kcompile``.
+
+    Raises:
+        UsageError: none of these is known.
     """
     own = os.environ.get("KCOMPILE_DATA")
     if own:
@@ -30,7 +33,12 @@ def cache_folder() -> Path:
     # What is not absolute is to be ignored (XDG base directory specification).
     if base and Path(base).is_absolute():
         return Path(base) / "kcompile"
-    return Path("~/.cache/kcompile").expanduser()
+    try:
+        return Path.home() / ".cache" / "kcompile"
+    except RuntimeError as error:
+        raise UsageError(
+            "there is no home folder to keep data in", hint="name a folder in KCOMPILE_DATA"
+        ) from error
 
 
 def cached_file(name: str, file: str, instead: str) -> Path:
