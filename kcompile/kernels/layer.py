@@ -176,8 +176,24 @@ class CompiledLayer:
 
         A block of samples is padded by less than two vectors, and begins at a vector's beginning.
         """
+        return np.empty(self._room(samples, steps), dtype=np.uint8)
+
+    def _room(self, samples: int, steps: int) -> int:
         padded = samples * self.dtype.itemsize + 2 * _VECTOR
-        return np.empty(4 * steps * (self.nodes + 2) * padded + 8 * _VECTOR, dtype=np.uint8)
+        return 4 * steps * (self.nodes + 2) * padded + 8 * _VECTOR
+
+    def _kept(
+        self, stages: Reals | None, samples: int, part: slice | None, steps: int
+    ) -> int | None:
+        if stages is None:
+            return None
+        begin, end, _ = (part or slice(None)).indices(samples)
+        needed = self._room(max(end - begin, 0), steps)
+        if stages.nbytes < needed or not stages.flags.c_contiguous:
+            raise UsageError(
+                f"stages of {stages.nbytes} bytes for {needed}", hint="make them by 'stages'"
+            )
+        return stages.ctypes.data
 
     def rk4(
         self,
@@ -199,7 +215,7 @@ class CompiledLayer:
             part: the samples.
         """
         samples = v.shape[-1]
-        kept = None if stages is None else stages.ctypes.data
+        kept = self._kept(stages, samples, part, steps)
         self._suite.rk4(
             self._argument, _range(samples, part), steps, duration / steps,
             *self._state(v), self._row(trace, samples), kept,
@@ -226,9 +242,10 @@ class CompiledLayer:
             part: the samples.
         """
         samples = grad_v.shape[-1]
+        kept = self._kept(stages, samples, part, steps)
         self._suite.rk4_pullback(
             self._argument, _range(samples, part), steps, duration / steps,
-            stages.ctypes.data, self._row(grad_trace, samples), *self._state(grad_v),
+            kept, self._row(grad_trace, samples), *self._state(grad_v),
         )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,7 @@ class Layer(nn.Module):
         self.compiled = True
         """Whether the compiled kernel computes it where there is one."""
         self._structure: Structure | None = None
+        cast(Any, self).register_load_state_dict_post_hook(Layer._forget_structure)
 
     @property
     def batches(self) -> Iterator[Edges]:
@@ -70,6 +71,11 @@ class Layer(nn.Module):
         if self._structure is None:
             self._structure = Structure.of(batches)
         return CompiledForm(self._structure, batches, self.nodes, capacitance)
+
+    @staticmethod
+    def _forget_structure(layer: Layer, _keys: object) -> None:
+        """Edges that are loaded may join other nodes."""
+        layer._structure = None
 
     def hand_over(self, v: Tensor) -> Tensor:
         """The voltages it starts with ``[N, S]``, given those that reach it ``[M, S]``.

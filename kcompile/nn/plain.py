@@ -47,15 +47,18 @@ class PlainForm(Form):
         trace = v.new_zeros(v.shape[1])
         for batch, form in self._batches:
             slope = _slope(batch.law.phi, _argument(batch, form, grounded))
-            pull = form.b * self._reach(batch.dst, v) - form.a * self._reach(batch.src, v)
+            into, out_of = self._reach(batch, batch.dst, v), self._reach(batch, batch.src, v)
+            pull = form.b * into - form.a * out_of
             trace = trace + (slope * (form.w * pull)[:, None]).sum(dim=0)
         return self.derivative(v), trace
 
-    def _reach(self, node: Tensor, like: Tensor) -> Tensor:
-        """How far a current into each node moves it, ``[E]``: 1/C, and ground not at all."""
-        if self._weight is None:
-            return (node != 0).to(like.dtype)
-        return self._weight[node]
+    def _reach(self, batch: Edges, end: Tensor, like: Tensor) -> Tensor:
+        """How far each edge's current moves its end, ``[E]``: by 1/C.
+
+        It does not move ground, nor a node that it both leaves and enters.
+        """
+        moves = ((end != 0) & (batch.src != batch.dst)).to(like.dtype)
+        return moves if self._weight is None else moves * self._weight[end]
 
     def _weighed(self, total: Tensor) -> Tensor:
         return total if self._weight is None else total * self._weight[:, None]

@@ -53,6 +53,17 @@ template <class R> struct Weight {
     }
 };
 
+// The weights of an edge's ends. An edge from a node to itself moves nothing.
+template <class R> struct Ends {
+    R source, destination;
+
+    Ends(const Weight<R> &weight, std::int32_t s, std::int32_t d)
+        : source(s == d ? R(0) : weight(s)), destination(s == d ? R(0) : weight(d)) {}
+
+    // What an edge adds to the trace, divided by w and by phi's slope.
+    R divergence(const Edge<R> &edge) const { return destination * edge.b - source * edge.a; }
+};
+
 template <Phi PHI, bool TRACE, class R, class V, int K>
 void add_currents(const Batch &batch, Weight<R> weight, const Block<R, V, K> *v,
                   Block<R, V, K> *out, Block<R, V, K> *trace) {
@@ -68,8 +79,7 @@ void add_currents(const Batch &batch, Weight<R> weight, const Block<R, V, K> *v,
         do {
             const Edge<R> edge = edges[e];
             const std::int32_t d = batch.dst[e];
-            const R beta =
-                    TRACE ? edge.w * (weight(d) * edge.b - weight(s) * edge.a) : R(0);
+            const R beta = TRACE ? edge.w * Ends<R>(weight, s, d).divergence(edge) : R(0);
             for (int k = 0; k < K; ++k) {
                 const V u = source[k] * edge.a + (v[d].part[k] * edge.b + edge.c);
                 V current;
@@ -110,7 +120,8 @@ void add_pullback(const Batch &batch, Weight<R> weight, const Block<R, V, K> *v,
         do {
             const Edge<R> edge = edges[e];
             const std::int32_t d = batch.dst[e];
-            const R beta = TRACE ? weight(d) * edge.b - weight(s) * edge.a : R(0);
+            const Ends<R> ends(weight, s, d);
+            const R beta = TRACE ? ends.divergence(edge) : R(0);
             V of_w = V{}, of_a = V{}, of_b = V{}, of_c = V{}, of_trace = V{};
             for (int k = 0; k < K; ++k) {
                 const V destination = v[d].part[k];
@@ -135,8 +146,8 @@ void add_pullback(const Batch &batch, Weight<R> weight, const Block<R, V, K> *v,
             }
             const R tilt = TRACE ? edge.w * total<R>(of_trace) : R(0);
             if (grad_w) grad_w[e] += total<R>(of_w);
-            if (grad_a) grad_a[e] += total<R>(of_a) - weight(s) * tilt;
-            if (grad_b) grad_b[e] += total<R>(of_b) + weight(d) * tilt;
+            if (grad_a) grad_a[e] += total<R>(of_a) - ends.source * tilt;
+            if (grad_b) grad_b[e] += total<R>(of_b) + ends.destination * tilt;
             if (grad_c) grad_c[e] += total<R>(of_c);
             ++e;
         } while (e < batch.edges && batch.src[e] == s);
