@@ -10,6 +10,7 @@ Metadata key ``kcompile`` holds one JSON object (schema ``kcompile.checkpoint/1`
     capacitance                  float64 [N]                 absent: 1 each
     encoder.<i>.weight, .bias    [out, in], [out]            likewise head.<i>
     samples.inputs, .targets     [S, Nin], [S] or [S, M]     first samples of the task's test split
+    optimiser.<name>             any                         state of an unfinished training run
 
 so that any safetensors reader can load it; nothing in it is ever executed.
 """

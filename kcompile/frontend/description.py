@@ -29,6 +29,7 @@ SCHEMA = "kcompile.checkpoint/1"
 Tensors = dict[str, NDArray[Any]]
 
 _WIDTH_LIMIT = 1 << 28
+_OPTIMISER = "optimiser."
 
 
 def encode(checkpoint: Checkpoint) -> tuple[dict[str, Any], Tensors]:
@@ -54,6 +55,8 @@ def encode(checkpoint: Checkpoint) -> tuple[dict[str, Any], Tensors]:
     if checkpoint.samples is not None:
         tensors["samples.inputs"] = np.ascontiguousarray(checkpoint.samples.inputs)
         tensors["samples.targets"] = np.ascontiguousarray(checkpoint.samples.targets)
+    for name, values in checkpoint.optimiser.items():
+        tensors[_OPTIMISER + name] = np.ascontiguousarray(values)
     return description, tensors
 
 
@@ -86,6 +89,11 @@ def decode(value: object, tensors: Mapping[str, NDArray[Any]]) -> Checkpoint:
         _mapping(root.get("training")) or {},
         _samples_in(tensors),
         None if width is None else width.integer(1, _WIDTH_LIMIT),
+        {
+            name.removeprefix(_OPTIMISER): values
+            for name, values in tensors.items()
+            if name.startswith(_OPTIMISER)
+        },
     )
 
 

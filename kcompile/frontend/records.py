@@ -108,7 +108,10 @@ class PhaseRecord:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Everything a checkpoint says; the fields are those of ``Model`` and ``Graph``."""
+    """Everything a checkpoint says; the fields are those of ``Model`` and ``Graph``.
+
+    ``optimiser`` is the state of an unfinished training run, so that it can be resumed.
+    """
 
     phases: tuple[PhaseRecord, ...]
     inputs: int
@@ -122,6 +125,7 @@ class Checkpoint:
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     samples: Samples | None = None
     sample_width: int | None = None
+    optimiser: Mapping[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]])
 
     @classmethod
     def from_graph(cls, graph: Graph, **fields: Any) -> Checkpoint:

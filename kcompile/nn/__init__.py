@@ -7,11 +7,18 @@ from kcompile.errors import MissingExtra
 
 try:
     from kcompile.nn.edges import Edges
+    from kcompile.nn.flow import log_density, normal_log_density, push
     from kcompile.nn.form import Field, Form
     from kcompile.nn.initialise import INITIALISERS, initialise
     from kcompile.nn.layer import Layer
     from kcompile.nn.network import KirchhoffNet
-    from kcompile.nn.solution import Converged, converged_solution, training_solution
+    from kcompile.nn.software import SoftwareModule
+    from kcompile.nn.solution import (
+        Converged,
+        converge,
+        converged_solution,
+        training_solution,
+    )
     from kcompile.nn.solver import ADAPTIVE, FIXED, Solver, integrate
 except ModuleNotFoundError as error:
     if error.name not in {"torch", "torchdiffeq"}:
@@ -30,9 +37,14 @@ __all__ = [
     "Form",
     "KirchhoffNet",
     "Layer",
+    "SoftwareModule",
     "Solver",
+    "converge",
     "converged_solution",
     "initialise",
     "integrate",
+    "log_density",
+    "normal_log_density",
+    "push",
     "training_solution",
 ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kcompile.errors import InputError
+from kcompile.frontend.model import Model
 from kcompile.frontend.records import Checkpoint
 from kcompile.frontend.software import Software
 from kcompile.ir import FloatArray, Graph, IndexArray
@@ -112,11 +113,11 @@ class KirchhoffNet(nn.Module):
         passed: list[Tensor] = []
         for layer in self.phases:
             v = layer.hand_over(v)
-            v = integrate(layer, v, solver or self.solver, self._capacitance(layer, v))
+            v = integrate(layer, v, solver or self.solver, self.capacitance_of(layer, v))
             if layer.residual is not None:
                 v = v + passed[layer.residual]
             passed.append(v)
-        return v[torch.as_tensor(self.outputs - 1).to(v.device)]
+        return v.index_select(0, torch.as_tensor(self.outputs - 1).to(v.device))
 
     def derivative(self, phase: int, v: Tensor) -> Tensor:
         """dv/dt of one phase, ``[S, N]`` out of voltages ``[S, N]``."""
@@ -125,9 +126,10 @@ class KirchhoffNet(nn.Module):
             raise InputError(
                 f"voltages of shape {list(v.shape)}", hint=f"give [samples, {layer.nodes}]"
             )
-        return layer.form(self._capacitance(layer, v)).derivative(v.T).T
+        return layer.form(self.capacitance_of(layer, v)).derivative(v.T).T
 
-    def _capacitance(self, layer: Layer, like: Tensor) -> Tensor | None:
+    def capacitance_of(self, layer: Layer, like: Tensor) -> Tensor | None:
+        """The capacitances of a layer's nodes, ``[N]``, of the type of ``like``; None: 1 each."""
         if self.capacitance is None:
             return None
         return torch.as_tensor(self.capacitance[: layer.nodes].copy()).to(like)
@@ -181,6 +183,21 @@ class KirchhoffNet(nn.Module):
             checkpoint.head,
             checkpoint.sample_width,
         )
+
+    @classmethod
+    def from_model(cls, model: Model) -> Self:
+        """The network that any model stands for, its canonical coefficients as parameters."""
+        solver = None if model.solver is None else Solver.from_record(model.solver)
+        net = cls.from_checkpoint(
+            Checkpoint.from_graph(
+                model.graph,
+                encoder=model.encoder,
+                head=model.head,
+                sample_width=model.sample_width,
+            )
+        )
+        net.solver = solver or net.solver
+        return net
 
     @classmethod
     def from_graph(cls, graph: Graph, solver: Solver | None = None) -> Self:

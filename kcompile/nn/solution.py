@@ -6,11 +6,13 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kcompile import kernels
 from kcompile.errors import SolverError
 from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray
@@ -18,18 +20,22 @@ from kcompile.nn.network import KirchhoffNet
 from kcompile.nn.solver import Solver
 from kcompile.nn.threads import one_thread
 
-_FEWEST = 32
+_FEWEST = 16
 _MOST = 1 << 16
+_TOGETHER = 4096
 _CACHED = 1 << 18
 _LEAST = 16
+
+Evaluate: TypeAlias = Callable[[KirchhoffNet, Tensor, Solver], Tensor]
+"""What is computed of a network: float64 inputs ``[S, Nin]`` in, ``[S, K]`` out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Converged:
-    """Read-out voltages that do not depend on the solver, as far as that was wanted.
+    """Answers that do not depend on the solver, as far as that was wanted.
 
     Args:
-        outputs: ``float64[S, M]``, software units.
+        outputs: ``float64[S, M]``.
         error: how far one of the last two doublings of the steps moved an answer at most.
         steps: Runge-Kutta steps per layer of the sample that wanted most.
     """
@@ -65,7 +71,21 @@ def training_solution(model: Model, inputs: FloatArray) -> FloatArray:
 
 
 def converged_solution(net: KirchhoffNet, inputs: FloatArray, tolerance: float = 1e-6) -> Converged:
-    """The read-out voltages of the circuit equations themselves, in float64.
+    """The outputs of the circuit equations themselves (behind the head), in float64.
+
+    As ``converge``, of the network's own outputs ``[S, M]``.
+    """
+    return converge(net, inputs, lambda net, x, solver: net(x, solver).flatten(1), tolerance)
+
+
+def converge(
+    net: KirchhoffNet,
+    inputs: FloatArray,
+    evaluate: Evaluate,
+    tolerance: float = 1e-6,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Converged:
+    """What a network computes, in float64 and as far as wanted independent of the solver.
 
     Runge-Kutta steps, doubled for each sample until its answer stays twice (once may be chance,
     for at the corners of a relu law errors jump about). There that takes far fewer evaluations
@@ -74,7 +94,9 @@ def converged_solution(net: KirchhoffNet, inputs: FloatArray, tolerance: float =
     Args:
         net: the network; it is not changed.
         inputs: ``[S, Nin]``.
-        tolerance: how far each of the last two doublings may move an answer, software units.
+        evaluate: what is wanted of it.
+        tolerance: how far each of the last two doublings may move an answer.
+        on_progress: hears how many samples are certain, of how many.
 
     Raises:
         SolverError: answers still move at the last doubling.
@@ -83,28 +105,36 @@ def converged_solution(net: KirchhoffNet, inputs: FloatArray, tolerance: float =
     net = copy.deepcopy(net).double()
     start = torch.as_tensor(np.asarray(inputs, dtype=np.float64))
     steps = _FEWEST
-    outputs = _in_parts(net, start, steps)
+    outputs = _in_parts(net, start, evaluate, steps)
     changes = np.full((2, len(outputs)), math.inf)
     while (moving := np.flatnonzero(~(changes <= tolerance).all(axis=0))).size:  # NaN moves, too
+        if on_progress is not None:
+            on_progress(len(outputs) - moving.size, len(outputs))
         if steps >= _MOST:
             raise SolverError(
                 f"answers still change by {changes[1, moving].max():.2g} at {steps} steps a layer",
                 hint="ask for a looser tolerance",
             )
         steps *= 2
-        finer = _in_parts(net, start[moving], steps)
+        finer = _in_parts(net, start[moving], evaluate, steps)
         changes[0, moving] = changes[1, moving]
         changes[1, moving] = np.abs(finer - outputs[moving]).max(axis=1, initial=0.0)
         outputs[moving] = finer
     return Converged(outputs, float(changes.max(initial=0.0)), steps)
 
 
-def _in_parts(net: KirchhoffNet, start: Tensor, steps: int) -> FloatArray:
-    """``float64[S, M]``, as many samples at a time as a processor's cache carries."""
-    edges = max((len(batch) for layer in net.phases for batch in layer.batches), default=0)
-    parts = torch.split(start, max(_LEAST, _CACHED // max(edges, 1)))
+def _in_parts(net: KirchhoffNet, start: Tensor, evaluate: Evaluate, steps: int) -> FloatArray:
+    """``float64[S, K]``, as many samples at a time as memory or cache carries."""
+    together = _TOGETHER
+    if kernels.chosen() is None:
+        edges = max((len(batch) for layer in net.phases for batch in layer.batches), default=0)
+        together = max(_LEAST, _CACHED // max(edges, 1))
     solver = Solver("rk4", steps=steps)
-    return np.concatenate([_array(net, part, solver) for part in parts])
+
+    def solve(part: Tensor, solver: Solver) -> Tensor:
+        return evaluate(net, part, solver)
+
+    return np.concatenate([_array(solve, part, solver) for part in torch.split(start, together)])
 
 
 def _array(solve: Callable[[Tensor, Solver], Tensor], start: Tensor, solver: Solver) -> FloatArray:

@@ -6,14 +6,16 @@ Importing this imports neither torch nor scikit-learn; ``kcompile.tasks.training
 from kcompile.tasks.metrics import METRICS, Metric
 from kcompile.tasks.registry import TASKS, get_task, task_metrics
 from kcompile.tasks.samples import first_samples
-from kcompile.tasks.task import LayerPlan, Plan, Recipe, Split, Task
+from kcompile.tasks.task import Kind, LayerPlan, Plan, Preset, Recipe, Split, Task
 
 __all__ = [
     "METRICS",
     "TASKS",
+    "Kind",
     "LayerPlan",
     "Metric",
     "Plan",
+    "Preset",
     "Recipe",
     "Split",
     "Task",

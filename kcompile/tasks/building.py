@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from kcompile.frontend.topology import describe
+import numpy as np
+
+from kcompile.frontend.software import Linear, Relu, Software, Step
+from kcompile.frontend.topology import describe, share_of
 from kcompile.nn import Edges, KirchhoffNet, Layer, Solver, initialise
 from kcompile.tasks.task import LayerPlan, Plan, Recipe
 
@@ -18,12 +21,23 @@ def build(plan: Plan, recipe: Recipe, seed: int) -> KirchhoffNet:
         recipe.method, recipe.rtol, recipe.atol, recipe.steps, recipe.adjoint, recipe.options
     )
     layers = [_layer(plan.law, layer) for layer in plan.layers]
-    net = KirchhoffNet(layers, plan.inputs, plan.outputs, solver=solver)
+    outputs = plan.read_nodes(layers[-1].nodes)
+    net = KirchhoffNet(layers, plan.inputs, outputs, solver=solver, head=_head(plan.head))
     initialise(net, seed, recipe.initialiser)
     return net
 
 
 def _layer(law: str, plan: LayerPlan) -> Layer:
     src, dst = plan.topology.edges()
-    edges = Edges(law, src, dst, topology=describe(plan.topology))
-    return Layer(edges, plan.nodes, plan.duration, plan.fill)
+    share = share_of(plan.topology)
+    edges = Edges(law, src, dst, topology=describe(plan.topology), share=share)
+    nodes = int(max(src.max(initial=0), dst.max(initial=0)))
+    return Layer(edges, nodes, plan.duration, plan.fill, plan.residual)
+
+
+def _head(widths: tuple[int, ...]) -> Software:
+    """Linear steps of these widths with a relu between each two, to be initialised."""
+    steps: list[Step] = []
+    for given, out in zip(widths, widths[1:], strict=False):
+        steps += [Linear(np.zeros((out, given)), np.zeros(out)), Relu()]
+    return Software(tuple(steps[:-1]))

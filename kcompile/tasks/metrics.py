@@ -14,6 +14,8 @@ from kcompile.ir import FloatArray
 
 Targets = NDArray[Any]
 
+_CHUNK = 1 << 22
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -25,12 +27,52 @@ class Metric:
         value: maps outputs ``[S, M]`` and targets to the number.
         agreement: maps two sets of outputs and the targets to how far they say the same: of a
             loss, the difference of its two values; of an accuracy, the share of equal answers.
+        by_targets: whether it wants targets; else it judges outputs as a set.
     """
 
     name: str
     better: str
     value: Callable[[FloatArray, Targets], float]
     agreement: Callable[[FloatArray, FloatArray, Targets], float]
+    by_targets: bool = True
+
+
+def of_samples(name: str, value: Callable[[FloatArray], float]) -> Metric:
+    """A metric of a generative network's samples ``[S, N]`` as a set, the lower the better."""
+
+    def judged(outputs: FloatArray, _targets: Targets) -> float:
+        return value(outputs)
+
+    def agreement(one: FloatArray, other: FloatArray, _targets: Targets) -> float:
+        return abs(value(one) - value(other))
+
+    return Metric(name, "lower", judged, agreement, by_targets=False)
+
+
+def energy_distance(one: FloatArray, other: FloatArray) -> float:
+    """How far apart two sets of points are: ``2 E|X - Y| - E|X - X'| - E|Y - Y'|``.
+
+    It is 0 for equal distributions and only for them (Székely and Rizzo, 2004).
+
+    Args:
+        one: ``float64[S, N]``.
+        other: ``float64[R, N]``.
+    """
+    return 2 * _mean_gap(one, other) - _mean_gap(one, one) - _mean_gap(other, other)
+
+
+def mean_brightness(images: FloatArray) -> float:
+    """Mean of all pixels, ``[S, N]``."""
+    return float(np.mean(images))
+
+
+def _mean_gap(one: FloatArray, other: FloatArray) -> float:
+    rows = max(1, _CHUNK // max(other.size, 1))
+    total = 0.0
+    for at in range(0, len(one), rows):
+        gap = one[at : at + rows, None, :] - other[None, :, :]
+        total += float(np.sqrt((gap**2).sum(axis=2)).sum())
+    return total / (len(one) * len(other))
 
 
 def _mse(outputs: FloatArray, targets: Targets) -> float:
@@ -43,5 +85,19 @@ def _mse_agreement(one: FloatArray, other: FloatArray, targets: Targets) -> floa
     return abs(_mse(one, targets) - _mse(other, targets))
 
 
-METRICS = {"mse": Metric("mse", "lower", _mse, _mse_agreement)}
-"""Every metric by name. ``mse``: mean squared error of the outputs as the network scales them."""
+def _accuracy(outputs: FloatArray, targets: Targets) -> float:
+    if outputs.ndim != 2 or targets.shape != outputs.shape[:1] or not len(outputs):
+        raise InputError(f"outputs {list(outputs.shape)} for classes {list(targets.shape)}")
+    return float(np.mean(outputs.argmax(axis=1) == targets))
+
+
+def _accuracy_agreement(one: FloatArray, other: FloatArray, _targets: Targets) -> float:
+    return float(np.mean(one.argmax(axis=1) == other.argmax(axis=1)))
+
+
+METRICS = {
+    "mse": Metric("mse", "lower", _mse, _mse_agreement),
+    "accuracy": Metric("accuracy", "higher", _accuracy, _accuracy_agreement),
+}
+"""Metrics by name. ``mse``: mean squared error of the outputs as the network scales them;
+``accuracy``: the share of samples whose largest output is that of their class, 0..1."""

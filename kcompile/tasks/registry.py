@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from kcompile.errors import UsageError
+import numpy as np
+
+from kcompile.errors import MissingExtra, UsageError
 from kcompile.ir import FloatArray
+from kcompile.tasks.classification import CLASSIFICATION
+from kcompile.tasks.density import DENSITY
+from kcompile.tasks.generation import GENERATION
 from kcompile.tasks.metrics import Targets
-from kcompile.tasks.regression import FRIEDMAN
+from kcompile.tasks.regression import REGRESSION
 from kcompile.tasks.task import Task
 
-TASKS = {task.name: task for task in (FRIEDMAN,)}
+TASKS = {task.name: task for task in (*REGRESSION, *CLASSIFICATION, *GENERATION, *DENSITY)}
 """The tasks that can be trained."""
+
+PUBLISHED_NAMES = {"toyregress": "friedman", "diabete": "diabetes"}
+"""What published configurations call some of them."""
 
 
 def get_task(name: str) -> Task:
@@ -18,13 +26,14 @@ def get_task(name: str) -> Task:
     Raises:
         UsageError: there is no such task.
     """
-    if name not in TASKS:
+    known = PUBLISHED_NAMES.get(name, name)
+    if known not in TASKS:
         raise UsageError(f"unknown task {name!r}", hint=f"tasks: {', '.join(sorted(TASKS))}")
-    return TASKS[name]
+    return TASKS[known]
 
 
 def task_metrics(
-    task: str | None, software: FloatArray, spice: FloatArray, targets: Targets
+    task: str | None, software: FloatArray, spice: FloatArray, targets: Targets | None
 ) -> dict[str, dict[str, float]]:
     """A task's metric of two sets of outputs for the same samples, as ``report.json`` has it.
 
@@ -32,7 +41,7 @@ def task_metrics(
         task: its name; of one without a metric, nothing is said.
         software: ``float64[S, M]``, of the ODE, after the head.
         spice: ``float64[S, M]``, of the circuit, after the head.
-        targets: what they should be.
+        targets: what they should be, where that is known.
 
     Returns:
         ``{name: {"software", "spice", "agreement"}}``.
@@ -40,13 +49,20 @@ def task_metrics(
     Raises:
         InputError: outputs and targets do not describe the same samples.
     """
-    if task not in TASKS:
+    known = PUBLISHED_NAMES.get(task or "", task)
+    if known not in TASKS:
         return {}
-    metric = TASKS[task].metric
-    return {
-        metric.name: {
+    metric = TASKS[known].metric
+    if targets is None:
+        if metric.by_targets:
+            return {}
+        targets = np.empty((len(software), 0))
+    try:
+        values = {
             "software": metric.value(software, targets),
             "spice": metric.value(spice, targets),
             "agreement": metric.agreement(software, spice, targets),
         }
-    }
+    except MissingExtra:  # what samples would be compared with cannot be made here
+        return {}
+    return {metric.name: values}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kcompile.errors import UsageError
 from kcompile.frontend.model import Model, Samples
-from kcompile.tasks.registry import TASKS
+from kcompile.tasks.registry import PUBLISHED_NAMES, TASKS
 
 
-def first_samples(model: Model, count: int) -> Samples | None:
+def first_samples(model: Model, count: int, data: Path | None = None) -> Samples | None:
     """The first ``count`` samples of the task's test split, with their targets.
 
     The checkpoint's own as far as they reach; for more, the task's data is made or read again.
@@ -15,6 +17,7 @@ def first_samples(model: Model, count: int) -> Samples | None:
     Args:
         model: the network; its task says which data.
         count: how many.
+        data: a folder with the task's data, looked at even where the checkpoint carries enough.
 
     Returns:
         Samples as the network takes them, or None where nobody has any.
@@ -25,11 +28,12 @@ def first_samples(model: Model, count: int) -> Samples | None:
     """
     if count < 1:
         raise UsageError(f"{count} samples", hint="ask for one or more")
-    if model.samples is not None and len(model.samples) >= count:
+    if data is None and model.samples is not None and len(model.samples) >= count:
         return Samples(model.samples.inputs[:count], model.samples.targets[:count])
-    if model.task not in TASKS:
+    name = PUBLISHED_NAMES.get(model.task or "", model.task)
+    if name not in TASKS:
         return None
-    split = TASKS[model.task].load()
+    split = TASKS[name].load(data)
     if len(split.test_inputs) < count:
         raise UsageError(
             f"{count} samples, the test split of {model.task} has {len(split.test_inputs)}",

@@ -1,4 +1,4 @@
-"""Training a task's network: AdamW on shuffled batches, a checkpoint after every epoch."""
+"""Training a task's network: AdamW on the batches of its objective, a checkpoint every epoch."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ import math
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from kcompile import __version__
 from kcompile.errors import SolverError, TrainingDiverged, UsageError
 from kcompile.frontend.model import Samples
 from kcompile.frontend.records import Checkpoint
-from kcompile.ir import FloatArray
-from kcompile.nn import KirchhoffNet, converged_solution
+from kcompile.nn import KirchhoffNet
 from kcompile.nn.threads import one_thread
 from kcompile.tasks.building import build
-from kcompile.tasks.task import Recipe, Split, Task
-
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": functional.mse_loss}
-"""What training can minimise: maps outputs and targets, ``[S, M]``, to a scalar."""
+from kcompile.tasks.objectives import Objective, objective
+from kcompile.tasks.optimiser import Optimiser
+from kcompile.tasks.task import Kind, Preset, Split, Task
 
 CARRIED_SAMPLES = 64
 """How many test samples a checkpoint carries, so that verify needs no data set."""
@@ -43,19 +39,31 @@ class Progress:
     Args:
         epoch: epochs done.
         epochs: epochs wanted.
-        loss: mean training loss of the last epoch.
-        seconds: since it began.
+        done: batches done of the current epoch, 0 where one has just ended.
+        batches: batches in an epoch.
+        loss: mean training loss of the last epoch, or of the current one so far.
+        seconds: since it began or was resumed.
+        begun: epochs that were done then.
     """
 
     epoch: int
     epochs: int
+    done: int
+    batches: int
     loss: float
     seconds: float
+    begun: int = 0
+
+    @property
+    def share(self) -> float:
+        """Epochs done, with the current one's part."""
+        return self.epoch + self.done / self.batches
 
     @property
     def remaining(self) -> float:
         """Seconds still to go at the pace so far."""
-        return self.seconds / self.epoch * (self.epochs - self.epoch)
+        passed = self.share - self.begun
+        return self.seconds / passed * (self.epochs - self.share) if passed > 0 else math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +74,9 @@ class Trained:
         checkpoint: the network with everything about it.
         parameters: how many numbers were trained.
         seed: of initialisation and shuffling.
-        test_metric: on the whole test split, with the solver it was trained with.
-        test_metric_converged: the same of the circuit equations themselves.
-        convergence_error: how far the converged outputs may be off, software units.
+        test_metric: the task's score on the test split, as the training solver sees it.
+        test_metric_converged: the score by the converged equations.
+        convergence_error: how far the last doubling of the solver's steps moved an answer.
         seconds: it took.
     """
 
@@ -84,53 +92,75 @@ class Trained:
 def train(
     task: Task,
     *,
+    preset: Preset | str | None = None,
     size: str = "s",
     seed: int = 0,
     epochs: int | None = None,
     split: Split | None = None,
-    on_epoch: Callable[[Progress], None] | None = None,
+    device: str = "cpu",
+    resume: Checkpoint | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     save: Callable[[Checkpoint], None] | None = None,
 ) -> Trained:
-    """Trains one network on one core; the same arguments give the same checkpoint.
+    """Trains one network; the same arguments give the same checkpoint.
 
     Args:
         task: what to train for.
-        size: a size of the task.
-        seed: of initialisation and shuffling.
+        preset: network and recipe: of the task's own, by default the first, or one read from a
+            file.
+        size: a size of the preset.
+        seed: of initialisation, shuffling and noise.
         epochs: instead of the recipe's.
         split: the task's data, where the caller has loaded it already.
-        on_epoch: called after every epoch, once its checkpoint is saved.
-        save: given a checkpoint after every epoch and a last one with the test metrics.
+        device: where torch computes, such as ``cuda``; the test split is judged on the CPU.
+        resume: a checkpoint of the same run, to go on from.
+        on_progress: called after every batch, and after every epoch once its checkpoint is saved.
+        save: given a checkpoint after every epoch and a last one with the test scores.
 
     Raises:
         TrainingDiverged: the loss became NaN or ran away; what was saved last is still finite.
         SolverError: the trained network's equations do not converge.
-        UsageError: no such size, or no epochs.
-        MissingExtra: the data wants a package that is not installed.
+        UsageError: no such preset, size or device, no epochs, or another run's checkpoint.
+        MissingExtra, DataMissing: the data wants a package or a file that is not there.
     """
-    recipe = task.recipe if epochs is None else replace(task.recipe, epochs=epochs)
-    if recipe.epochs < 1:
-        raise UsageError(f"{recipe.epochs} epochs", hint="train for one or more")
+    chosen = preset if isinstance(preset, Preset) else task.preset(preset)
+    if epochs is not None:
+        chosen = replace(chosen, recipe=replace(chosen.recipe, epochs=epochs))
+    if chosen.recipe.epochs < 1:
+        raise UsageError(f"{chosen.recipe.epochs} epochs", hint="train for one or more")
     began = time.perf_counter()
-    data = task.load() if split is None else split
     with one_thread():
-        net = build(task.plan(size), recipe, seed)
-        run = _Run(task, size, seed, recipe, data, net)
-        curve: list[float] = []
-        for loss in _epochs(net, recipe, LOSSES[task.loss], data, seed):
-            curve.append(loss)
-            if save is not None:
-                save(run.checkpoint(curve, {}))
-            if on_epoch is not None:
-                seconds = time.perf_counter() - began
-                on_epoch(Progress(len(curve), recipe.epochs, loss, seconds))
-        metrics = _test(task, net, data)
-    checkpoint = run.checkpoint(curve, metrics)
+        net = build(chosen.plan(size), chosen.recipe, seed)
+        data = task.load(None) if split is None else split
+        run = _Run(task, chosen, size, seed, data, net)
+        if resume is not None and (finished := run.finished(resume)) is not None:
+            return finished
+        goal = objective(task, data, chosen.recipe, seed)
+        net.to(_device(device))
+        curve = run.train(goal, resume, on_progress, save, began)
+        net.to("cpu")
+        tested = goal.test(net, as_trained=True)
+    scores = {
+        "test_metric": tested.as_trained if tested.as_trained is not None else tested.score,
+        "test_metric_converged": tested.score,
+        "convergence_error": tested.error,
+    }
+    checkpoint = run.checkpoint(curve, scores)
     if save is not None:
         save(checkpoint)
-    return Trained(
-        checkpoint, net.parameter_count, seed, **metrics, seconds=time.perf_counter() - began
-    )
+    return run.trained(checkpoint, time.perf_counter() - began)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"torch has no device {name!r} here ({str(error).splitlines()[0]})", where="--device",
+            hint="leave it out to train on the CPU",
+        ) from error  # fmt: skip
+    return device
 
 
 def _versions() -> dict[str, str]:
@@ -148,72 +178,150 @@ class _Run:
     """What a training run is, and so what its checkpoints say."""
 
     task: Task
+    preset: Preset
     size: str
     seed: int
-    recipe: Recipe
     data: Split
     net: KirchhoffNet
     versions: dict[str, str] = field(default_factory=_versions)
 
-    def checkpoint(self, curve: list[float], metrics: dict[str, float]) -> Checkpoint:
-        data = self.data
-        record: dict[str, Any] = {
+    def settings(self) -> dict[str, Any]:
+        """What makes two runs the same."""
+        recipe = asdict(self.preset.recipe)
+        recipe["augment"] = list(recipe["augment"])
+        return {
+            "preset": self.preset.name,
             "size": self.size,
             "seed": self.seed,
-            "recipe": asdict(self.recipe),
-            "loss": self.task.loss,
-            "metric": self.task.metric.name,
+            "recipe": recipe,
+        }
+
+    def checkpoint(
+        self,
+        curve: list[float],
+        scores: Mapping[str, float],
+        optimiser: Optimiser | None = None,
+    ) -> Checkpoint:
+        """The network as it is now, with everything about it."""
+        record: dict[str, Any] = {
+            **self.settings(),
+            "loss": objective(self.task, self.data, self.preset.recipe).loss_name,
+            "metric": self.task.score,
             "optimiser": "AdamW",
             "epochs_done": len(curve),
-            "curve": [float(f"{loss:.6g}") for loss in curve],
+            "curve": list(curve),
             "versions": self.versions,
-            **metrics,
+            **scores,
         }
-        samples = Samples(data.test_inputs[:CARRIED_SAMPLES], data.test_targets[:CARRIED_SAMPLES])
         return self.net.to_checkpoint(
             task=self.task.name,
-            normalisation=data.normalisation,
+            normalisation=self.data.normalisation,
             training=record,
-            samples=samples,
+            samples=self._samples(),
+            optimiser={} if optimiser is None else optimiser.state(),
         )
 
+    def _samples(self) -> Samples | None:
+        if self.task.kind in (Kind.GENERATION, Kind.DENSITY):
+            return None  # they start from draws
+        data = self.data
+        return Samples(data.test_inputs[:CARRIED_SAMPLES], data.test_targets[:CARRIED_SAMPLES])
 
-def _epochs(
-    net: KirchhoffNet,
-    recipe: Recipe,
-    loss_of: Callable[[Tensor, Tensor], Tensor],
-    data: Split,
-    seed: int,
-) -> Iterator[float]:
-    """Trains a network in place; yields the mean loss of every epoch after it."""
-    inputs, targets = _tensor(data.train_inputs, net), _tensor(data.train_targets, net)
-    optimiser = torch.optim.AdamW(
-        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
-    generator = torch.Generator().manual_seed(seed)
-    first = math.inf
-    for epoch in range(1, recipe.epochs + 1):
-        order = torch.randperm(len(inputs), generator=generator)
-        total = 0.0
-        for start in range(0, len(order), recipe.batch):
-            rows = order[start : start + recipe.batch]
+    def finished(self, given: Checkpoint) -> Trained | None:
+        """The result of a run that a checkpoint holds the end of, or None; it must be this run's.
+
+        Raises:
+            UsageError: it is another run's.
+        """
+        record = given.training
+        for name, value in {"task": self.task.name, **self.settings()}.items():
+            said = given.task if name == "task" else record.get(name)
+            if said != value:
+                raise UsageError(
+                    f"the checkpoint is of another run: {name} is {_shown(said)}, "
+                    f"not {_shown(value)}",
+                    where="--resume",
+                    hint="give the arguments of the run that it is of",
+                )
+        if "test_metric_converged" in record:
+            return self.trained(given, 0.0)
+        if not given.optimiser:
+            raise UsageError(
+                "the checkpoint has no optimiser's state", where="--resume", hint="train anew"
+            )
+        return None
+
+    def trained(self, checkpoint: Checkpoint, seconds: float) -> Trained:
+        """The result, its scores as the checkpoint says them."""
+        record = checkpoint.training
+        return Trained(
+            checkpoint,
+            self.net.parameter_count,
+            self.seed,
+            record["test_metric"],
+            record["test_metric_converged"],
+            record["convergence_error"],
+            seconds,
+        )
+
+    def train(
+        self,
+        goal: Objective,
+        resume: Checkpoint | None,
+        on_progress: Callable[[Progress], None] | None,
+        save: Callable[[Checkpoint], None] | None,
+        began: float,
+    ) -> list[float]:
+        """Trains the network in place; the mean loss of every epoch."""
+        recipe = self.preset.recipe
+        optimiser = Optimiser(self.net, recipe, goal.steps)
+        curve: list[float] = []
+        if resume is not None:
+            curve = [float(loss) for loss in resume.training["curve"]]
+            optimiser.restore(resume)
+        begun = len(curve)
+        for epoch in range(begun + 1, recipe.epochs + 1):
+            for done, mean in self._epoch(goal, optimiser, epoch):
+                if on_progress is not None and done < goal.steps:
+                    seconds = time.perf_counter() - began
+                    at = (epoch - 1, recipe.epochs, done, goal.steps, mean, seconds, begun)
+                    on_progress(Progress(*at))
+                if done == goal.steps:
+                    curve.append(float(f"{mean:.6g}"))
+            _require_sane(curve)
+            if save is not None:
+                save(self.checkpoint(curve, {}, optimiser))
+            if on_progress is not None:
+                seconds = time.perf_counter() - began
+                at = (epoch, recipe.epochs, 0, goal.steps, curve[-1], seconds, begun)
+                on_progress(Progress(*at))
+        return curve
+
+    def _epoch(
+        self, goal: Objective, optimiser: Optimiser, epoch: int
+    ) -> Iterator[tuple[int, float]]:
+        """One epoch; after every batch, how many are done and the mean loss so far."""
+        like = next(self.net.parameters())
+        total, samples = 0.0, 0
+        for done, batch in enumerate(goal.batches(epoch, like), 1):
             try:
-                loss = loss_of(net(inputs[rows]), targets[rows])
+                loss = goal.loss(self.net, batch)
             except SolverError as error:
                 raise _diverged(f"the solver cannot follow ({error})", epoch) from error
             value = loss.item()
             if not math.isfinite(value):
                 raise _diverged(f"the loss became {value}", epoch)
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()  # pyright: ignore[reportUnknownMemberType]
-            total += value * len(rows)
-        mean = total / len(order)
-        if mean > _RUNAWAY * first:
-            raise _diverged(f"the loss ran away from {first:.2g} to {mean:.2g}", epoch)
-        if epoch == 1:
-            first = mean
-        yield mean
+            optimiser.step(loss, (epoch - 1) * goal.steps + done)
+            total += value * len(batch[0])
+            samples += len(batch[0])
+            yield done, total / samples
+
+
+def _require_sane(curve: Sequence[float]) -> None:
+    # A loss may be negative (a likelihood), so its rise is measured from the best that was seen.
+    first, last = curve[0], curve[-1]
+    if last - min(curve) > _RUNAWAY * max(abs(first), 1e-6):
+        raise _diverged(f"the loss ran away from {first:.2g} to {last:.2g}", len(curve))
 
 
 def _diverged(what: str, epoch: int) -> TrainingDiverged:
@@ -222,24 +330,9 @@ def _diverged(what: str, epoch: int) -> TrainingDiverged:
     )
 
 
-def _test(task: Task, net: KirchhoffNet, data: Split) -> dict[str, float]:
-    """The metric on the test split, as trained and converged."""
-    with torch.no_grad():
-        trained = net(_tensor(data.test_inputs, net)).double().numpy()
-    if not np.isfinite(trained).all():
-        raise TrainingDiverged(
-            "outputs on the test split are not finite", hint="try another seed, or more steps"
-        )
-    converged = converged_solution(net, data.test_inputs)
-    return {
-        "test_metric": task.metric.value(trained, data.test_targets),
-        "test_metric_converged": task.metric.value(converged.outputs, data.test_targets),
-        "convergence_error": converged.error,
-    }
-
-
-def _tensor(values: FloatArray, net: KirchhoffNet) -> Tensor:
-    return torch.as_tensor(values).to(net.dtype)
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) < 80 else f"{text[:77]}..."
 
 
 def summary(task: Task, size: str, results: Sequence[Trained]) -> dict[str, Any]:
@@ -248,12 +341,13 @@ def summary(task: Task, size: str, results: Sequence[Trained]) -> dict[str, Any]
     Returns:
         ``{"task", "size", "parameters", "seeds": [{"seed", "test_metric",
         "test_metric_converged", "seconds"}], "mean", "sd"}``; mean and standard deviation (of the
-        sample; 0 for one run) are those of the converged metric.
+        sample; 0 for one run) are those of the converged score.
     """
     converged = [result.test_metric_converged for result in results]
     return {
         "task": task.name,
         "size": size,
+        "metric": task.score,
         "parameters": results[0].parameters,
         "seeds": [
             {

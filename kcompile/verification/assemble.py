@@ -190,10 +190,11 @@ def _task_metrics(findings: Findings, spice: FloatArray) -> dict[str, TaskMetric
     """The task's own metric over the samples that have a result, behind the model's head."""
     targets, model = findings.chosen.targets, findings.compiled.model
     known = np.isfinite(spice).all(axis=1)
-    if targets is None or not known.any():
+    if not known.any():
         return {}
     software, circuit = model.head(findings.reference.outputs[known]), model.head(spice[known])
-    found = task_metrics(model.task, software, circuit, targets[known])
+    wanted = None if targets is None else targets[known]
+    found = task_metrics(model.task, software, circuit, wanted)
     return {name: TaskMetric(**values) for name, values in found.items()}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kcompile.errors import InputError, UsageError
+from kcompile.errors import DataMissing, InputError, MissingExtra, UsageError
 from kcompile.files import read_bytes
 from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray
@@ -128,7 +128,11 @@ def default_inputs(model: Model, samples: int | None = None, seed: int = 0) -> F
 
 
 def choose_inputs(
-    model: Model, given: Any | None, samples: int | None = None, seed: int = 0
+    model: Model,
+    given: Any | None,
+    samples: int | None = None,
+    seed: int = 0,
+    data: Path | None = None,
 ) -> Chosen:
     """The samples to judge a network on, with their targets where these are known.
 
@@ -142,10 +146,12 @@ def choose_inputs(
         samples: how many (of those given, the first ones); None: all that are given, else 8, or
             as many as the checkpoint carries.
         seed: of the draws.
+        data: a folder with the task's data, instead of what the checkpoint carries.
 
     Raises:
         InputError: those given do not fit the network.
         UsageError: less than one is asked for, or more than there are.
+        DataMissing: so many want the task's data, which are not there.
         MissingExtra: the task's data wants a package that is not installed.
     """
     if samples is not None and samples < 1:
@@ -168,7 +174,13 @@ def choose_inputs(
         return Chosen(draws, None, f"inputs: standard normal draws, seed {seed}")
     if carried is not None and samples is None:
         count = min(count, len(carried))
-    found = first_samples(model, count)
+    missing = "there are no test samples; give some with --inputs"
+    try:
+        found = first_samples(model, count, data)
+    except (DataMissing, MissingExtra) as error:
+        if samples is not None or data is not None:
+            raise
+        found, missing = None, str(error)
     if found is not None:
         note = f"inputs: the first test samples of {model.task or 'the checkpoint'}"
         return Chosen(check_inputs(found.inputs, model), found.targets, note)
@@ -178,5 +190,5 @@ def choose_inputs(
             where="--samples",
             hint="ask for fewer, or give your own with --inputs",
         )
-    note = "inputs: 0 V only, for there are no test samples; give some with --inputs"
+    note = f"inputs: 0 V only, for {missing}"
     return Chosen(np.zeros((1, model.input_width)), None, note)

@@ -1,0 +1,90 @@
+"""The density of a flow made that of a potential: the reverse Kullback-Leibler divergence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kcompile.errors import TrainingDiverged
+from kcompile.ir import FloatArray
+from kcompile.nn import KirchhoffNet, converge, push
+from kcompile.tasks.data import get_potential, inside, log_normaliser, potential
+from kcompile.tasks.objectives.objective import Batch, Heard, Objective, Tested
+
+_TOLERANCE = 1e-4
+_WALL = 20.0
+"""Steepness of the wall (per unit squared) around the disc of a potential that has one."""
+
+
+class DensityMatching(Objective):
+    """``E[log q(x) + U(x)]`` over draws x of the flow, which the normaliser makes a divergence."""
+
+    loss_name = "reverse_kl"
+
+    def batches(self, epoch: int, like: Tensor) -> Iterator[Batch]:
+        """See ``Objective``."""
+        generator = self.epoch_generator(epoch)
+        for _ in range(self.steps):
+            z = torch.randn(self.recipe.batch, 2, generator=generator, dtype=torch.float64)
+            yield (z.to(like),)
+
+    def loss(self, net: KirchhoffNet, batch: Batch) -> Tensor:
+        """See ``Objective``."""
+        x, log_q = push(net, batch[0])
+        target = get_potential(self.task.name)
+        functions: Any = torch
+        energy = target.energy(x[:, 0], x[:, 1], functions)
+        if target.radius is not None:
+            beyond = torch.relu(torch.linalg.vector_norm(x, dim=1) - target.radius)
+            energy = energy + _WALL * beyond**2
+        return (log_q + energy).mean() + log_normaliser(self.task.name)
+
+    def test(
+        self,
+        net: KirchhoffNet,
+        *,
+        limit: int | None = None,
+        as_trained: bool = False,
+        on_progress: Heard | None = None,
+    ) -> Tested:
+        """See ``Objective``; the score is the effective share of the draws, 0..1."""
+        draws = self.split.test_inputs[:limit]
+        own = None
+        if as_trained:
+            with torch.no_grad():
+                x, log_q = push(net, torch.as_tensor(draws))
+            own = effective_share(self.task.name, x.double().numpy(), log_q.double().numpy())
+        found = converge(net, draws, _pushed, _TOLERANCE, on_progress)
+        score = effective_share(self.task.name, found.outputs[:, :2], found.outputs[:, 2])
+        return Tested(score, found.error, len(draws), own)
+
+
+def _pushed(net: KirchhoffNet, z: Tensor, solver: Any) -> Tensor:
+    x, log_q = push(net, z, solver)
+    return torch.cat((x, log_q[:, None]), dim=1)
+
+
+def effective_share(name: str, x: FloatArray, log_q: FloatArray) -> float:
+    """The effective sample size of draws as samples of a potential's density, over their number.
+
+    With importance weights ``w = exp(-U)/q``, 0 outside the disc of a potential that has one:
+    ``(sum w)^2 / (S * sum w^2)`` (Kong, 1992). It is 1 where the two densities are equal.
+
+    Args:
+        name: of the potential.
+        x: ``float64[S, 2]``.
+        log_q: ``float64[S]``, the logarithm of the flow's density there.
+
+    Raises:
+        TrainingDiverged: a value is not finite.
+    """
+    log_w = -potential(name, x) - log_q
+    if not np.isfinite(log_w).all():
+        raise TrainingDiverged("the flow's density is not finite", hint="try another seed")
+    w = np.exp(log_w - log_w.max()) * inside(name, x)
+    total = w.sum()
+    return float(total**2 / (len(w) * (w**2).sum())) if total > 0 else 0.0
