@@ -84,7 +84,7 @@ def test_training_solution_solves_the_batch_together() -> None:
     layers = list(net.phases)
     v = layers[0].hand_over(as_tensor(inputs).float().T)
     for layer in layers:
-        field = layer.field(6)
+        field = layer.form().derivative
         times = torch.tensor([0.0, layer.duration])
         v = layer.hand_over(v)
         v = odeint(

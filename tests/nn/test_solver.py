@@ -38,7 +38,7 @@ def gradients(net: KirchhoffNet, inputs: Tensor, solver: Solver) -> list[Tensor]
 def test_rk4_is_that_of_torchdiffeq() -> None:
     layer = Layer(random_edges("relu_affine", 4, 20, np.random.default_rng(1)), 4, 1.3)
     v = as_tensor(np.random.default_rng(2).normal(size=(4, 5)))
-    field = layer.field(5)
+    field = layer.form().derivative
     expected = odeint(
         lambda t, u: field(u),
         v,
