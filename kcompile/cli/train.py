@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -12,94 +13,153 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kcompile.cli.options import FILE, json_option
+from kcompile.cli.options import FILE, data_option, json_option
+from kcompile.errors import UsageError
 
 if TYPE_CHECKING:
+    from kcompile.frontend import Checkpoint
+    from kcompile.tasks import Preset, Task
     from kcompile.tasks.training import Progress, Trained
 
 _LINES = 10
+_QUIET_SECONDS = 30.0
 
 
 @click.command()
 @click.argument("task")
 @click.option(
-    "--size",
-    type=click.Choice(["s", "m", "l"]),
-    default="s",
-    show_default=True,
-    help="Network size, as in Table I.",
+    "--preset", "preset_name",
+    help="Network and recipe: a preset of the task, or a TOML file of your own [its first].",
 )
-@click.option(
-    "--seeds",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Train this many networks, with seeds from --seed up.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31),
-    default=0,
-    show_default=True,
-    help="Seed of initialisation and shuffling.",
-)
+@click.option("--size", default="s", show_default=True, help="Network size: s, m or l.")
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True,
+              help="Train this many networks, with seeds from --seed up.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True,
+              help="Seed of initialisation, shuffling and noise.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs instead of the recipe's.")
+@click.option("--device", default="cpu", show_default=True, help="Where torch computes: cpu, cuda.")
+@click.option("--mlp", is_flag=True,
+              help="Train Table I's baseline instead, an MLP of as many parameters; no checkpoint.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint that is there.")
+@data_option
 @click.option("-o", "--output", type=FILE, help="The checkpoint [TASK.safetensors].")
 @json_option
 def train(
     *,
     task: str,
+    preset_name: str | None,
     size: str,
     seeds: int,
     seed: int,
     epochs: int | None,
+    device: str,
+    mlp: bool,
+    resume: bool,
+    data: Path | None,
     output: Path | None,
     json_file: Path | None,
 ) -> None:
-    """Trains a network for TASK and writes its checkpoint.
+    """Trains a network for TASK and writes its checkpoint, with a plot of the loss beside it.
 
-    The file is written anew after every epoch, so what was trained stays when you interrupt. With
-    several --seeds every one gets its own file: NAME-seed0.safetensors and so on.
+    The file is written anew after every epoch: an interrupted run goes on with --resume and ends
+    with the same checkpoint. With several --seeds every one gets its own file:
+    NAME-seed0.safetensors and so on.
     """  # fmt: skip
     from kcompile.files import write_json
-    from kcompile.frontend.checkpoint import save
     from kcompile.tasks import get_task
 
     chosen = get_task(task)
-    chosen.plan(size)
+    preset = _preset(chosen, preset_name)
+    preset.plan(size)
     importlib.import_module("kcompile.nn")  # says what to install where torch is missing
     from kcompile.tasks.training import summary
-    from kcompile.tasks.training import train as run
 
-    target = output or Path(f"{task}.safetensors")
-    split = chosen.load()
+    target = output or Path(f"{chosen.name}.safetensors")
+    split = chosen.load(data)
+    if mlp:
+        _baselines(chosen, range(seed, seed + seeds), json_file,
+                   preset=preset, size=size, epochs=epochs, split=split)  # fmt: skip
+        return
     results: list[Trained] = []
     for current in range(seed, seed + seeds):
         path = target if seeds == 1 else target.with_stem(f"{target.stem}-seed{current}")
-        with _progress(f"{task}-{size}, seed {current}", path) as show:
-            result = run(
-                chosen,
-                size=size,
-                seed=current,
-                epochs=epochs,
-                split=split,
-                on_epoch=show,
-                save=partial(save, path),
+        results.append(
+            _train(
+                chosen, path, resume, f"{chosen.name}-{size}, seed {current}",
+                preset=preset, size=size, seed=current, epochs=epochs, split=split, device=device,
             )
-        results.append(result)
-        click.echo(_outcome(result, chosen.metric.name, path))
+        )  # fmt: skip
+        click.echo(_outcome(results[-1], chosen.score, path))
     totals = summary(chosen, size, results)
     if seeds > 1:
-        click.echo(f"converged: mean {totals['mean']:.3e}, sd {totals['sd']:.1e}")
+        click.echo(f"converged: mean {totals['mean']:.4g}, sd {totals['sd']:.1e}")
     if json_file is not None:
         write_json(json_file, totals)
 
 
-def _outcome(result: Trained, metric: str, path: Path) -> str:
+def _train(task: Task, path: Path, resume: bool, label: str, **settings: Any) -> Trained:
+    from kcompile.frontend.checkpoint import save
+    from kcompile.tasks.plots import plot_loss
+    from kcompile.tasks.training import train as run
+
+    with _progress(label, path) as show:
+        result = run(
+            task, resume=_unfinished(path) if resume else None, on_progress=show,
+            save=partial(save, path), **settings,
+        )  # fmt: skip
+    plot_loss(path.with_suffix(".png"), result.checkpoint.training["curve"], label)
+    return result
+
+
+def _baselines(task: Task, seeds: range, json_file: Path | None, **settings: Any) -> None:
+    from kcompile.cli.progress import stages
+    from kcompile.files import write_json
+    from kcompile.tasks.baseline import train_baseline
+    from kcompile.tasks.training import summary
+
+    results: list[Any] = []
+    for seed in seeds:
+        with stages(f"MLP for {task.name}-{settings['size']}, seed {seed}") as show:
+            result = train_baseline(
+                task, seed=seed, on_epoch=lambda done, of: show("epochs", done, of), **settings
+            )
+        results.append(result)
+        click.echo(
+            f"MLP of width {result.width}: {result.parameters} parameters, seed {seed}, test "
+            f"{task.score} {result.test_metric:.4g}, {result.seconds:.0f} s"
+        )
+    totals = summary(task, settings["size"], results)
+    if len(results) > 1:
+        click.echo(f"mean {totals['mean']:.4g}, sd {totals['sd']:.1e}")
+    if json_file is not None:
+        write_json(json_file, totals)
+
+
+def _preset(task: Task, name: str | None) -> Preset:
+    """A preset of the task, or the first one in a file."""
+    if name is None or Path(name).suffix != ".toml":
+        return task.preset(name)
+    from kcompile.tasks.presets import read_presets
+
+    found = read_presets(Path(name))
+    if not found:
+        raise UsageError("no preset in it", where=name, hint="add one: [NAME.network]")
+    return next(iter(found.values()))
+
+
+def _unfinished(path: Path) -> Checkpoint | None:
+    """The checkpoint to go on from; None where none was written yet."""
+    from kcompile.files import is_file
+    from kcompile.frontend import load_checkpoint
+
+    return load_checkpoint(path) if is_file(path) else None
+
+
+def _outcome(result: Trained, score: str, path: Path) -> str:
     return (
-        f"{path}: {result.parameters} parameters, seed {result.seed}, test {metric} "
-        f"{result.test_metric:.3e} as trained, {result.test_metric_converged:.3e} converged "
-        f"(outputs within {result.convergence_error:.0e}), {result.seconds:.0f} s"
+        f"{path}: {result.parameters} parameters, seed {result.seed}, test {score} "
+        f"{result.test_metric:.4g} as trained, {result.test_metric_converged:.4g} converged "
+        f"(within {result.convergence_error:.0e}), {result.seconds:.0f} s"
     )
 
 
@@ -107,7 +167,7 @@ def _outcome(result: Trained, metric: str, path: Path) -> str:
 def _progress(name: str, path: Path) -> Generator[Callable[[Progress], None]]:
     """Shows how training goes: a bar on a terminal, else a few plain lines."""
     last: Progress | None = None
-    with _bar(name) if sys.stderr.isatty() else nullcontext(partial(_line, name)) as draw:
+    with _bar(name) if sys.stderr.isatty() else nullcontext(_Lines(name)) as draw:
 
         def show(progress: Progress) -> None:
             nonlocal last
@@ -117,40 +177,57 @@ def _progress(name: str, path: Path) -> Generator[Callable[[Progress], None]]:
         try:
             yield show
         except KeyboardInterrupt:
-            if last is not None:
-                click.echo(f"{path} holds epoch {last.epoch} of {last.epochs}", err=True)
+            if last is not None and last.epoch:
+                click.echo(
+                    f"{path} holds epoch {last.epoch} of {last.epochs}; --resume goes on", err=True
+                )
             raise
 
 
 @contextmanager
 def _bar(name: str) -> Generator[Callable[[Progress], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
     columns: list[Any] = [
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[state]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[state]}", markup=False),
     ]
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         entry = bar.add_task(name, total=None, state="starting")
 
         def draw(progress: Progress) -> None:
-            state = f"epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3e}"
-            bar.update(entry, completed=progress.epoch, total=progress.epochs, state=state)
+            state = f"epoch {progress.epoch}/{progress.epochs}, {_state(progress)}"
+            bar.update(entry, completed=progress.share, total=progress.epochs, state=state)
 
         yield draw
 
 
-def _line(name: str, progress: Progress) -> None:
-    if (
-        progress.epoch * _LINES // progress.epochs
-        > (progress.epoch - 1) * _LINES // progress.epochs
-    ):
+class _Lines:
+    """A line for every tenth of the way, or every half minute where that is sooner."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tenth = 0
+        self._spoke = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        tenth = int(progress.share * _LINES / progress.epochs)
+        now = time.monotonic()
+        if tenth == self._tenth and now - self._spoke < _QUIET_SECONDS:
+            return
+        self._tenth, self._spoke = tenth, now
         click.echo(
-            f"{name}: epoch {progress.epoch}/{progress.epochs}, loss {progress.loss:.3e}, "
-            f"{progress.remaining:.0f} s to go",
+            f"{self._name}: epoch {progress.share:.4g}/{progress.epochs}, {_state(progress)}",
             err=True,
         )
+
+
+def _state(progress: Progress) -> str:
+    from datetime import timedelta
+
+    left = progress.remaining
+    eta = str(timedelta(seconds=round(left))) if left < 1e7 else "?"
+    return f"loss {progress.loss:.3e}, {eta} to go"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from kcompile.frontend.software import Linear, Relu, Software, Step
@@ -17,14 +19,22 @@ def build(plan: Plan, recipe: Recipe, seed: int) -> KirchhoffNet:
         CheckpointError, GraphError, SolverError, UsageError: plan or recipe ask for what there is
             not, such as an unknown law.
     """
-    solver = Solver(
-        recipe.method, recipe.rtol, recipe.atol, recipe.steps, recipe.adjoint, recipe.options
-    )
     layers = [_layer(plan.law, layer) for layer in plan.layers]
     outputs = plan.read_nodes(layers[-1].nodes)
-    net = KirchhoffNet(layers, plan.inputs, outputs, solver=solver, head=_head(plan.head))
+    net = KirchhoffNet(layers, plan.inputs, outputs, solver=solver(recipe), head=_head(plan.head))
     initialise(net, seed, recipe.initialiser)
     return net
+
+
+def solver(recipe: Recipe) -> Solver:
+    """The solver that a recipe trains with.
+
+    Raises:
+        SolverError: its settings do not make one.
+    """
+    return Solver(
+        recipe.method, recipe.rtol, recipe.atol, recipe.steps, recipe.adjoint, recipe.options
+    )
 
 
 def _layer(law: str, plan: LayerPlan) -> Layer:
@@ -38,6 +48,6 @@ def _layer(law: str, plan: LayerPlan) -> Layer:
 def _head(widths: tuple[int, ...]) -> Software:
     """Linear steps of these widths with a relu between each two, to be initialised."""
     steps: list[Step] = []
-    for given, out in zip(widths, widths[1:], strict=False):
+    for given, out in pairwise(widths):
         steps += [Linear(np.zeros((out, given)), np.zeros(out)), Relu()]
     return Software(tuple(steps[:-1]))

@@ -84,14 +84,20 @@ class Plan:
     head: tuple[int, ...] = ()
 
     def read_nodes(self, nodes: int) -> NDArray[np.int32]:
-        """The nodes that are read of a last layer of ``nodes`` nodes, in order."""
+        """The nodes that are read of a last layer of ``nodes`` nodes, in order.
+
+        Raises:
+            UsageError: ``outputs`` names none, or more than there are.
+        """
         every = np.arange(1, nodes + 1, dtype=np.int32)
         if self.outputs == "all":
             return every
-        kind, count = self.outputs[:-1].rstrip("0123456789"), 0
-        count = int(self.outputs.removeprefix(kind))
-        if not 0 < count <= nodes:
-            raise UsageError(f"outputs {self.outputs!r} of {nodes} nodes")
+        kind = self.outputs.rstrip("0123456789")
+        count = int(self.outputs.removeprefix(kind) or 0)
+        if kind not in {"first", "last"} or not 0 < count <= nodes:
+            raise UsageError(
+                f"outputs {self.outputs!r} of {nodes} nodes", hint="all, first<K> or last<K>"
+            )
         return every[-count:] if kind == "last" else every[:count]
 
 
@@ -111,6 +117,8 @@ class Recipe:
         initialiser: a name in ``kcompile.nn.INITIALISERS``.
         method: of the ODE solver, as torchdiffeq calls it.
         steps: equal steps per layer of a fixed-step method, None for an adaptive one.
+        jitter: every batch takes 0 to so many steps more, at random, so that what is learnt is the
+            equations' answer and not that of so many steps.
         rtol: of an adaptive method.
         atol: of an adaptive method.
         adjoint: gradients by the adjoint equation, not through the steps.
@@ -128,6 +136,7 @@ class Recipe:
     initialiser: str = "kaiming_normal"
     method: str = "rk4"
     steps: int | None = 16
+    jitter: int = 0
     rtol: float = 1e-6
     atol: float = 1e-6
     adjoint: bool = False

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -87,6 +87,21 @@ class Trained:
     test_metric_converged: float
     convergence_error: float
     seconds: float
+
+
+class Outcome(Protocol):
+    """What ``summary`` tells of a run: that of a ``Trained`` network or of a baseline."""
+
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def test_metric(self) -> float: ...
+    @property
+    def test_metric_converged(self) -> float: ...
+    @property
+    def seconds(self) -> float: ...
 
 
 def train(
@@ -301,13 +316,21 @@ class _Run:
         self, goal: Objective, optimiser: Optimiser, epoch: int
     ) -> Iterator[tuple[int, float]]:
         """One epoch; after every batch, how many are done and the mean loss so far."""
-        like = next(self.net.parameters())
+        like, net = next(self.net.parameters()), self.net
+        more = np.random.default_rng([self.seed, epoch]).integers(
+            self.preset.recipe.jitter, size=goal.steps, endpoint=True
+        )
+        own = net.solver
         total, samples = 0.0, 0
         for done, batch in enumerate(goal.batches(epoch, like), 1):
+            if own.steps is not None:
+                net.solver = replace(own, steps=own.steps + int(more[done - 1]))
             try:
-                loss = goal.loss(self.net, batch)
+                loss = goal.loss(net, batch)
             except SolverError as error:
                 raise _diverged(f"the solver cannot follow ({error})", epoch) from error
+            finally:
+                net.solver = own
             value = loss.item()
             if not math.isfinite(value):
                 raise _diverged(f"the loss became {value}", epoch)
@@ -335,7 +358,7 @@ def _shown(value: object) -> str:
     return text if len(text) < 80 else f"{text[:77]}..."
 
 
-def summary(task: Task, size: str, results: Sequence[Trained]) -> dict[str, Any]:
+def summary(task: Task, size: str, results: Sequence[Outcome]) -> dict[str, Any]:
     """What ``kcompile train --json`` writes about one or more runs.
 
     Returns:

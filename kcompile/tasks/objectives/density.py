@@ -85,6 +85,8 @@ def effective_share(name: str, x: FloatArray, log_q: FloatArray) -> float:
     log_w = -potential(name, x) - log_q
     if not np.isfinite(log_w).all():
         raise TrainingDiverged("the flow's density is not finite", hint="try another seed")
-    w = np.exp(log_w - log_w.max()) * inside(name, x)
-    total = w.sum()
-    return float(total**2 / (len(w) * (w**2).sum())) if total > 0 else 0.0
+    counted = log_w[inside(name, x)]
+    if not len(counted):
+        return 0.0
+    w = np.exp(counted - counted.max())
+    return float(w.sum() ** 2 / (len(x) * (w**2).sum()))

@@ -27,7 +27,7 @@ class Generation(Objective):
     def batches(self, epoch: int, like: Tensor) -> Iterator[Batch]:
         """See ``Objective``."""
         generator = self.epoch_generator(epoch)
-        data = torch.as_tensor(self.split.train_inputs)
+        data = torch.tensor(self.split.train_inputs)
         for rows in self.rows(generator):
             x = data.index_select(0, rows).to(like.dtype)
             if not data.dtype.is_floating_point:

@@ -28,7 +28,7 @@ class Supervised(Objective):
         """See ``Objective``."""
         generator = self.epoch_generator(epoch)
         split, names = self.split, self.recipe.augment
-        inputs = torch.as_tensor(split.train_inputs).to(like.dtype)
+        inputs = torch.tensor(split.train_inputs).to(like.dtype)
         targets = self.targets(split.train_targets, like)
         for rows in self.rows(generator):
             x = inputs.index_select(0, rows)
@@ -78,7 +78,7 @@ class Regression(Supervised):
 
     def targets(self, targets: np.ndarray, like: Tensor) -> Tensor:
         """``[S, M]``, of the network's type."""
-        return torch.as_tensor(targets).to(like.dtype)
+        return torch.tensor(targets).to(like.dtype)
 
     def loss(self, net: KirchhoffNet, batch: Batch) -> Tensor:
         """See ``Objective``."""
@@ -94,7 +94,7 @@ class Classification(Supervised):
 
     def targets(self, targets: np.ndarray, like: Tensor) -> Tensor:
         """Classes, ``int64[S]``."""
-        return torch.as_tensor(targets)
+        return torch.tensor(targets)
 
     def loss(self, net: KirchhoffNet, batch: Batch) -> Tensor:
         """See ``Objective``."""

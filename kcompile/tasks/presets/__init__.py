@@ -6,14 +6,15 @@ the topology that differ from size to size) and ``[<preset>.training]`` (fields 
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kcompile.errors import ConfigError, UsageError
+from kcompile.errors import ConfigError, SolverError, UsageError
 from kcompile.files import read_bytes
 from kcompile.frontend.fields import Field
 from kcompile.frontend.topology import TOPOLOGIES, Topology
@@ -21,9 +22,11 @@ from kcompile.ir import LAWS, Fill
 from kcompile.tasks.task import LayerPlan, Plan, Preset, Recipe
 
 _SIZE = "s"
-_RECIPE = {entry.name for entry in fields(Recipe)}
 _NETWORK = ("law", "inputs", "outputs", "head", "layers")
 _LAYER = ("topology", "arguments", "duration", "copies", "fill", "residual")
+_MOST_LAYERS = 1000
+_MOST_WIDTH = 1 << 14
+_OUTPUTS = re.compile(r"all|(first|last)[1-9]\d{0,8}", re.ASCII)
 
 
 @cache
@@ -42,7 +45,7 @@ def read_presets(path: Path) -> Mapping[str, Preset]:
     try:
         root = Field(tomllib.loads(read_bytes(path).decode()), "", ConfigError)
         return {name: _preset(name, root.key(name)) for name in root.names()}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or numbers without end
         raise ConfigError(f"no TOML ({error})", where=path) from error
     except ConfigError as error:
         error.where = error.where or str(path)
@@ -51,78 +54,137 @@ def read_presets(path: Path) -> Mapping[str, Preset]:
 
 def _preset(name: str, table: Field) -> Preset:
     _known(table, ("network", "sizes", "training"))
-    sizes = table.get("sizes")
-    network = table.key("network")
-    plans = {
-        size: _plan(network, {} if sizes is None else sizes.key(size).mapping())
-        for size in ((_SIZE,) if sizes is None else sizes.names())
-    }
+    sizes, network = table.get("sizes"), table.key("network")
+    if sizes is None:
+        plans = {_SIZE: _plan(network, None)}
+    else:
+        plans = {size: _plan(network, sizes.key(size)) for size in sizes.names()}
+    if not plans:
+        raise ConfigError(f"{name}.sizes names none", hint="add one, or leave it out")
     return Preset(name, plans, _recipe(table.key("training")))
 
 
-def _plan(network: Field, size: Mapping[str, object]) -> Plan:
+def _plan(network: Field, size: Field | None) -> Plan:
     _known(network, _NETWORK)
     layers: list[LayerPlan] = []
-    for entry in network.key("layers").items(low=1):
+    for entry in network.key("layers").items(1, _MOST_LAYERS):
         copies = entry.get("copies")
-        layers += [_layer(entry, size)] * (1 if copies is None else copies.integer(1))
+        count = 1 if copies is None else copies.integer(1, _MOST_LAYERS)
+        layers += [_layer(entry, size, len(layers))] * count
     outputs, head = network.get("outputs"), network.get("head")
-    return Plan(
+    if outputs is not None and not _OUTPUTS.fullmatch(outputs.text()):
+        raise outputs.bad("all, first<K> or last<K>")
+    plan = Plan(
         network.key("law").choice(LAWS),
         tuple(layers),
         network.key("inputs").integer(1),
         "all" if outputs is None else outputs.text(),
-        () if head is None else tuple(width.integer(1) for width in head.items(low=2)),
+        () if head is None else tuple(width.integer(1, _MOST_WIDTH) for width in head.items(2)),
     )
+    if head is not None and plan.outputs != "all" and f"{plan.head[0]}" != _number(plan.outputs):
+        raise ConfigError(f"{head.path} takes {plan.head[0]} values, {plan.outputs} are read")
+    return plan
 
 
-def _layer(entry: Field, size: Mapping[str, object]) -> LayerPlan:
+def _number(outputs: str) -> str:
+    return outputs.removeprefix("first").removeprefix("last")
+
+
+def _layer(entry: Field, size: Field | None, before: int) -> LayerPlan:
     _known(entry, _LAYER)
     kind = TOPOLOGIES[entry.key("topology").choice(TOPOLOGIES)]
-    arguments: dict[str, Any] = {**entry.key("arguments").mapping(), **size}
     fill, residual = entry.get("fill"), entry.get("residual")
+    if residual is not None:
+        residual.integer(0, before - 1)
     return LayerPlan(
-        _topology(entry, kind, arguments),
+        _topology(kind, entry.key("arguments"), size),
         entry.key("duration").number(positive=True),
         Fill.ZERO if fill is None else Fill(fill.choice(Fill)),
         None if residual is None else residual.integer(0),
     )
 
 
-def _topology(entry: Field, kind: Any, arguments: dict[str, Any]) -> Topology:
-    lists = {name: tuple(v) if isinstance(v, list) else v for name, v in arguments.items()}
+def _topology(kind: Any, arguments: Field, size: Field | None) -> Topology:
+    """A topology with its arguments, of which those of the size come last."""
+    known = {entry.name: entry.type for entry in fields(kind) if entry.init}
+    values: dict[str, Any] = {}
+    for table in (arguments,) if size is None else (arguments, size):
+        _known(table, known)
+        values |= {name: _ARGUMENT[known[name]](table.key(name)) for name in table.names()}
     try:
-        return kind(**lists)
-    except (TypeError, UsageError) as error:
-        raise ConfigError(f"{entry.path}.arguments: {error}") from error
+        return kind(**values)
+    except (TypeError, UsageError) as error:  # one that is missing, or out of range
+        raise ConfigError(f"{arguments.path}: {str(error).split('() ')[-1]}") from error
+
+
+_ARGUMENT: Mapping[Any, Callable[[Field], Any]] = {
+    "int": Field.integer,
+    "bool": Field.flag,
+    "Sequence[int]": lambda entry: tuple(number.integer() for number in entry.items(2, 2)),
+}
+"""Reads an argument of a topology, by its type."""
 
 
 def _recipe(table: Field) -> Recipe:
     _known(table, _RECIPE)
-    values: dict[str, Any] = table.mapping()
-    whole = ("epochs", "batch", "steps", "steps_per_epoch")
-    real = ("learning_rate", "rtol", "atol", "final_rate", "clip")
-    for name in values:
-        if name in whole:
-            values[name] = table.key(name).integer(1)
-        elif name in real:
-            values[name] = table.key(name).number(positive=True)
-        elif name == "weight_decay":
-            values[name] = table.key(name).number()
-        elif name == "adjoint":
-            values[name] = table.key(name).flag()
-        elif name == "augment":
-            values[name] = tuple(entry.text() for entry in table.key(name).items())
-        elif name == "options":
-            options = table.key(name)
-            values[name] = {key: options.key(key).number() for key in options.names()}
-        else:
-            values[name] = table.key(name).text()
+    values = {name: _RECIPE[name](table.key(name)) for name in table.names()}
     if "steps" not in values and values.get("method", "rk4") != "rk4":
         values["steps"] = None
     for name in ("epochs", "batch", "learning_rate"):
         table.key(name)
-    return Recipe(**values)
+    recipe = Recipe(**values)
+    _check_names(recipe, table)
+    return recipe
+
+
+def _check_names(recipe: Recipe, table: Field) -> None:
+    """Sees that there is what a recipe names (torch)."""
+    from kcompile.nn import INITIALISERS
+    from kcompile.tasks.augmentation import AUGMENTATIONS
+    from kcompile.tasks.building import solver
+
+    if table.get("initialiser") is not None:
+        table.key("initialiser").choice(INITIALISERS)
+    for entry in () if not recipe.augment else table.key("augment").items():
+        entry.choice(AUGMENTATIONS)
+    try:
+        solver(recipe)
+    except SolverError as error:
+        raise ConfigError(f"{table.path}: {error.message}", hint=error.hint) from error
+
+
+def _whole(entry: Field) -> int:
+    return entry.integer(1)
+
+
+def _positive(entry: Field) -> float:
+    return entry.number(positive=True)
+
+
+def _not_negative(entry: Field) -> float:
+    if (value := entry.number()) < 0:
+        raise entry.bad("a number from 0")
+    return value
+
+
+_RECIPE: Mapping[str, Callable[[Field], Any]] = {
+    "epochs": _whole,
+    "batch": _whole,
+    "learning_rate": _positive,
+    "final_rate": _not_negative,
+    "weight_decay": _not_negative,
+    "clip": _positive,
+    "steps_per_epoch": _whole,
+    "augment": lambda entry: tuple(name.text() for name in entry.items()),
+    "initialiser": Field.text,
+    "method": Field.text,
+    "steps": _whole,
+    "rtol": _positive,
+    "atol": _positive,
+    "adjoint": Field.flag,
+    "options": lambda entry: {name: _positive(entry.key(name)) for name in entry.names()},
+}
+"""Reads a field of ``Recipe``."""
 
 
 def _known(table: Field, names: Any) -> None:
