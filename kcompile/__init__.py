@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kcompile.api import (
         Simulation,
         compile,
+        evaluate,
         inspect,
         pyspice_circuit,
         simulate,
@@ -42,6 +43,7 @@ __all__ = [
     "Simulation",
     "__version__",
     "compile",
+    "evaluate",
     "inspect",
     "load",
     "pyspice_circuit",

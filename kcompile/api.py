@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
@@ -23,6 +24,9 @@ from kcompile.verification import (
     simulate_compiled,
     verify_model,
 )
+
+if TYPE_CHECKING:
+    from kcompile.tasks.evaluation import Evaluation
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,6 +235,32 @@ def verify(
     )  # fmt: skip
 
 
+def evaluate(
+    model: Model | Path | str,
+    *,
+    data: Path | str | None = None,
+    limit: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """How good a network is at its task, in software: the score on the task's test split.
+
+    Args:
+        model: a network, or the path of a checkpoint.
+        data: a folder with the task's data; default: the cache.
+        limit: look at no more than so many test samples.
+        on_progress: hears how many samples are certain, of how many.
+
+    Raises:
+        UsageError: the network says no task, or one that there is not.
+        DataMissing, MissingExtra: the task's data, or torch, are not there.
+        InputError: the network does not fit the data.
+        SolverError: its equations do not converge.
+    """
+    from kcompile.tasks import evaluation
+
+    return evaluation.evaluate(_model(model), _folder(data), limit, on_progress)
+
+
 def inspect(model: Model | Path | str) -> Inspection:
     """What a network holds, and what its behavioural decks would roughly cost.
 
@@ -238,6 +268,10 @@ def inspect(model: Model | Path | str) -> Inspection:
         model: a network, or the path of a checkpoint.
     """
     return inspect_model(_model(model))
+
+
+def _folder(data: Path | str | None) -> Path | None:
+    return None if data is None else Path(data)
 
 
 def _model(model: Model | Path | str) -> Model:

@@ -18,7 +18,9 @@ from kcompile.cli.streams import guard_streams
 from kcompile.errors import KcompileError
 from kcompile.files import storage_error
 
-COMMANDS = ("netlist", "verify", "train", "data", "inspect", "doctor", "golden")
+COMMANDS = (
+    "netlist", "verify", "train", "evaluate", "data", "inspect", "doctor", "golden",
+)  # fmt: skip
 _INTERRUPTED = 130
 _BUG = 70
 _STORAGE = 5

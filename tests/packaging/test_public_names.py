@@ -9,7 +9,8 @@ import sys
 import kcompile
 
 FUNCTIONS = {
-    "compile", "inspect", "load", "pyspice_circuit", "simulate", "verify", "write_netlist",
+    "compile", "evaluate", "inspect", "load", "pyspice_circuit", "simulate", "verify",
+    "write_netlist",
 }  # fmt: skip
 CLASSES = {
     "CompileOptions", "Compiled", "KcompileError", "Model", "Report", "Scale", "Simulation",
