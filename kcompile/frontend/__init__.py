@@ -14,6 +14,7 @@ from kcompile.frontend.topology import (
     Neighbourhood,
     Topology,
     fully_connected,
+    share_of,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "load",
     "load_checkpoint",
     "save_checkpoint",
+    "share_of",
 ]

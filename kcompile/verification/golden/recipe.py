@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from kcompile.errors import GoldenError, KcompileError
-from kcompile.frontend import TOPOLOGIES, BatchRecord, Checkpoint, PhaseRecord
+from kcompile.frontend import TOPOLOGIES, BatchRecord, Checkpoint, PhaseRecord, share_of
 from kcompile.ir import Fill, get_law
 
 _LAYER_KEYS = {"topology", "arguments", "law", "duration", "fill", "residual", "spread"}
@@ -44,11 +44,14 @@ def _layer(layer: dict[str, Any], rng: np.random.Generator) -> PhaseRecord:
         raise ValueError(f"layer keys {sorted(unknown)} are unknown")
     topology = str(layer["topology"])
     arguments = dict(layer.get("arguments", {}))
-    src, dst = TOPOLOGIES[topology](**arguments).edges()
+    generator = TOPOLOGIES[topology](**arguments)
+    src, dst = generator.edges()
+    share = share_of(generator)
+    columns = len(src) if share is None else int(share.max()) + 1
     law = get_law(str(layer["law"]))
-    params = rng.normal(0.0, float(layer.get("spread", 0.4)), (law.rows, len(src)))
+    params = rng.normal(0.0, float(layer.get("spread", 0.4)), (law.rows, columns))
     batch = BatchRecord(
-        law.name, src, dst, params.astype(np.float32), {"topology": topology, **arguments}
+        law.name, src, dst, params.astype(np.float32), {"topology": topology, **arguments}, share
     )
     residual = layer.get("residual")
     return PhaseRecord(
