@@ -1,8 +1,9 @@
 """Golden cases: a network whose deck, waveforms and verdict are known.
 
 ``golden/<case>/`` holds ``case.toml`` (what it is, how to build it, how to compile and judge it),
-``model.safetensors``, ``deck/`` (the expected decks) and ``expected.npz`` (inputs, expected
-outputs, and the first sample's waveforms at even times).
+``model.safetensors``, ``deck/`` (the expected decks, unless it is told that they are too large to
+be kept) and ``expected.npz`` (inputs, expected outputs, and the first sample's waveforms at even
+times).
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Case:
         waveform_tolerance: largest change of a waveform or output against the expected ones,
             relative to the larger of 1 and the largest of them; simulator versions differ by
             about their truncation error.
+        keeps_deck: whether its decks are kept and compared; those of large networks are not.
     """
 
     folder: Path
@@ -59,6 +61,7 @@ class Case:
     samples: int
     tolerance: float
     waveform_tolerance: float
+    keeps_deck: bool = True
 
     @property
     def name(self) -> str:
@@ -128,6 +131,7 @@ def read_case(folder: Path) -> Case:
             int(judging["samples"]),
             float(judging["tolerance"]),
             float(judging["waveform_tolerance"]),
+            bool(judging.get("deck", True)),
         )
     except KcompileError:
         raise
@@ -149,7 +153,9 @@ def run_case(case: Case, *, ngspice: Path | str | None = None, jobs: int = 2) ->
     expected = _read_expected(case)
     if len(expected["inputs"]) != case.samples:
         problems.append(f"{_EXPECTED} has {len(expected['inputs'])} samples, not {case.samples}")
-    difference = _deck_difference(case, model, expected["inputs"][0])
+    difference = None
+    if case.keeps_deck:
+        difference = _deck_difference(case, model, expected["inputs"][0])
     if difference is not None:
         problems.append(f"deck: {difference}")
     report = verify_model(
@@ -187,18 +193,24 @@ def update_case(case: Case, *, ngspice: Path | str | None = None, jobs: int = 2)
     if case.network is not None:
         save_checkpoint(case.folder / _MODEL, _built(case))
         model = load(case.folder / _MODEL)
+    if case.keeps_deck:
+        _write_deck(case, model, inputs[0])
+    with written(case.folder / _EXPECTED) as stream:
+        arrays: dict[str, Any] = {"inputs": inputs, **_kept(report)}
+        np.savez_compressed(stream, **arrays)
+    return run_case(case, ngspice=ngspice, jobs=jobs)
+
+
+def _write_deck(case: Case, model: Model, inputs: FloatArray) -> None:
+    """Writes the expected decks; what else lies in their folder goes."""
     deck = case.folder / _DECK
-    kept = compile_model(model, case.options).write(deck, model.initial_voltages(inputs[0])).files
+    kept = compile_model(model, case.options).write(deck, model.initial_voltages(inputs)).files
     try:
         for path in deck.iterdir():
             if path.name not in kept:
                 path.unlink()
     except OSError as error:
         raise storage_error(error, deck) from error
-    with written(case.folder / _EXPECTED) as stream:
-        arrays: dict[str, Any] = {"inputs": inputs, **_kept(report)}
-        np.savez_compressed(stream, **arrays)
-    return run_case(case, ngspice=ngspice, jobs=jobs)
 
 
 def _built(case: Case) -> Checkpoint:
@@ -207,11 +219,13 @@ def _built(case: Case) -> Checkpoint:
 
 
 def _inputs(case: Case, model: Model) -> FloatArray:
-    """The inputs of a case: the checkpoint's own samples, else uniform in -1..1."""
+    """The inputs of a case: the checkpoint's own samples, else normal or uniform draws."""
     if model.samples is not None:
         return model.samples.inputs[: case.samples]
     seed = 0 if case.network is None else int(case.network["seed"])
     shape = (case.samples, model.input_width)
+    if model.generative:
+        return np.random.default_rng([seed, 1]).standard_normal(shape)
     return np.random.default_rng([seed, 1]).uniform(-1.0, 1.0, shape)
 
 
