@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import torch
 
+from kcompile.errors import UsageError
 from kcompile.frontend.software import Linear, Relu, Software, Step
 from kcompile.frontend.topology import describe, share_of
 from kcompile.nn import Edges, KirchhoffNet, Layer, Solver, initialise
@@ -35,6 +37,24 @@ def solver(recipe: Recipe) -> Solver:
     return Solver(
         recipe.method, recipe.rtol, recipe.atol, recipe.steps, recipe.adjoint, recipe.options
     )
+
+
+def device_called(name: str) -> torch.device:
+    """The device that torch calls so.
+
+    Raises:
+        UsageError: there is none here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device).cpu()  # "meta" can be made, but holds nothing
+    except (RuntimeError, AssertionError) as error:
+        said = str(error).partition("\n")[0].partition(". ")[0]
+        raise UsageError(
+            f"torch has no device {name!r} here ({said})", where="--device",
+            hint="leave it out to train on the CPU",
+        ) from error  # fmt: skip
+    return device
 
 
 def _layer(law: str, plan: LayerPlan) -> Layer:

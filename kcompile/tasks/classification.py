@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kcompile.ir import FloatArray
 from kcompile.tasks.data import load_images
 from kcompile.tasks.data.labelled import Pixels
 from kcompile.tasks.metrics import METRICS
@@ -19,17 +20,17 @@ def _split(name: str, data: Path | None) -> Split:
     images = load_images(name, data)
     channels, height, width = images.train_images.shape[1:]
     return Split(
-        _flat(images.train_images).astype(np.float32),
+        _flat(images.train_images, np.float32),
         images.train_labels,
-        _flat(images.test_images),
+        _flat(images.test_images, np.float64),
         images.test_labels,
         {"x": {"min": 0.0, "max": 255.0}},
         (channels, height, width),
     )
 
 
-def _flat(images: Pixels) -> FloatArray:
-    return images.reshape(len(images), -1) / 255.0
+def _flat(images: Pixels, kind: type[np.floating[Any]]) -> NDArray[Any]:
+    return np.divide(images.reshape(len(images), -1), 255.0, dtype=kind)
 
 
 CLASSIFICATION = tuple(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kcompile.errors import UsageError
+from kcompile.errors import DataError, UsageError
 from kcompile.ir import FloatArray
 from kcompile.tasks.data import POINTS, draw, load_images
 from kcompile.tasks.metrics import Metric, energy_distance, mean_brightness, of_samples
@@ -36,6 +36,10 @@ def _digits(data: Path | None) -> Split:
     images = load_images("mnist", data)
     train = images.train_images[images.train_labels == _DIGIT]
     test = images.test_images[images.test_labels == _DIGIT]
+    if not (len(train) and len(test)):
+        raise DataError(
+            f"no images of the digit {_DIGIT} to train and to test with", where=data or "mnist"
+        )
     flat = test.reshape(len(test), -1).astype(np.float64)
     noise = np.random.default_rng(_TEST_SEED).uniform(size=flat.shape)
     return Split(

@@ -73,23 +73,27 @@ class Optimiser:
             CheckpointError: it is of another network.
         """
         known = KirchhoffNet.from_checkpoint(checkpoint)
-        pairs = zip(self._net.parameters(), known.parameters(), strict=True)
+        ours, theirs = list(self._net.parameters()), list(known.parameters())
+        if [p.shape for p in ours] != [p.shape for p in theirs]:
+            raise CheckpointError("the checkpoint is of another network")
         with torch.no_grad():
-            for number, (parameter, stored) in enumerate(pairs):
-                moments = {
-                    name: self._moment(checkpoint, f"{number}.{name}", parameter)
+            for number, (parameter, stored) in enumerate(zip(ours, theirs, strict=True)):
+                state = {
+                    name: self._stored(checkpoint, f"{number}.{name}", parameter.shape)
                     for name in _MOMENTS
                 }
-                if stored.shape != parameter.shape:
-                    raise CheckpointError("the checkpoint is of another network")
+                step = self._stored(checkpoint, f"{number}.step", torch.Size())
                 parameter.copy_(stored)
-                count = np.asarray(checkpoint.optimiser.get(f"{number}.step", np.zeros(())))
-                step = torch.as_tensor(count.reshape(()).astype(np.float32))
-                self._adam.state[parameter] = {**moments, "step": step.to(parameter.device)}
+                self._adam.state[parameter] = {
+                    **{name: moment.to(parameter) for name, moment in state.items()},
+                    "step": step.to(parameter.device, torch.float32),
+                }
 
     @staticmethod
-    def _moment(checkpoint: Checkpoint, name: str, like: Tensor) -> Tensor:
+    def _stored(checkpoint: Checkpoint, name: str, shape: torch.Size) -> Tensor:
         values = checkpoint.optimiser.get(name)
-        if values is None or values.shape != tuple(like.shape):
+        if values is None or values.shape != tuple(shape) or values.dtype.kind != "f":
             raise CheckpointError(f"the tensor optimiser.{name} is missing or of another shape")
-        return torch.as_tensor(values.copy()).to(like)
+        if not np.isfinite(values).all():
+            raise CheckpointError(f"the tensor optimiser.{name} has values that are not finite")
+        return torch.as_tensor(values.copy())

@@ -15,20 +15,23 @@ import numpy as np
 import torch
 
 from kcompile import __version__
-from kcompile.errors import SolverError, TrainingDiverged, UsageError
+from kcompile.errors import CheckpointError, SolverError, TrainingDiverged, UsageError
+from kcompile.frontend.fields import Field
 from kcompile.frontend.model import Samples
 from kcompile.frontend.records import Checkpoint
 from kcompile.nn import KirchhoffNet
 from kcompile.nn.threads import one_thread
-from kcompile.tasks.building import build
+from kcompile.tasks.building import build, device_called
 from kcompile.tasks.objectives import Objective, objective
 from kcompile.tasks.optimiser import Optimiser
+from kcompile.tasks.resuming import same_network, same_samples
 from kcompile.tasks.task import Kind, Preset, Split, Task
 
 CARRIED_SAMPLES = 64
 """How many test samples a checkpoint carries, so that verify needs no data set."""
 
 _RUNAWAY = 100.0
+_ADVICE = "try another seed, or a lower learning rate"
 _PACKAGES = ("torch", "torchdiffeq", "numpy", "scikit-learn")
 
 
@@ -136,6 +139,7 @@ def train(
         TrainingDiverged: the loss became NaN or ran away; what was saved last is still finite.
         SolverError: the trained network's equations do not converge.
         UsageError: no such preset, size or device, no epochs, or another run's checkpoint.
+        CheckpointError: the checkpoint to go on from contradicts itself.
         MissingExtra, DataMissing: the data wants a package or a file that is not there.
     """
     chosen = preset if isinstance(preset, Preset) else task.preset(preset)
@@ -144,6 +148,7 @@ def train(
     if chosen.recipe.epochs < 1:
         raise UsageError(f"{chosen.recipe.epochs} epochs", hint="train for one or more")
     began = time.perf_counter()
+    place = device_called(device)
     with one_thread():
         net = build(chosen.plan(size), chosen.recipe, seed)
         data = task.load(None) if split is None else split
@@ -151,7 +156,7 @@ def train(
         if resume is not None and (finished := run.finished(resume)) is not None:
             return finished
         goal = objective(task, data, chosen.recipe, seed)
-        net.to(_device(device))
+        net.to(place)
         curve = run.train(goal, resume, on_progress, save, began)
         net.to("cpu")
         tested = goal.test(net, as_trained=True)
@@ -160,22 +165,12 @@ def train(
         "test_metric_converged": tested.score,
         "convergence_error": tested.error,
     }
+    if not all(map(math.isfinite, scores.values())):
+        raise TrainingDiverged("the score on the test split is not finite", hint=_ADVICE)
     checkpoint = run.checkpoint(curve, scores)
     if save is not None:
         save(checkpoint)
     return run.trained(checkpoint, time.perf_counter() - began)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            f"torch has no device {name!r} here ({str(error).splitlines()[0]})", where="--device",
-            hint="leave it out to train on the CPU",
-        ) from error  # fmt: skip
-    return device
 
 
 def _versions() -> dict[str, str]:
@@ -247,6 +242,7 @@ class _Run:
 
         Raises:
             UsageError: it is another run's.
+            CheckpointError: its record is damaged.
         """
         record = given.training
         for name, value in {"task": self.task.name, **self.settings()}.items():
@@ -258,6 +254,12 @@ class _Run:
                     where="--resume",
                     hint="give the arguments of the run that it is of",
                 )
+        known = self.checkpoint([], {})
+        if not (same_network(known, given) and same_samples(known.samples, given.samples)):
+            raise UsageError(
+                "the checkpoint is of another run: its network or its test samples differ",
+                where="--resume", hint="give the arguments of the run that it is of",
+            )  # fmt: skip
         if "test_metric_converged" in record:
             return self.trained(given, 0.0)
         if not given.optimiser:
@@ -268,14 +270,14 @@ class _Run:
 
     def trained(self, checkpoint: Checkpoint, seconds: float) -> Trained:
         """The result, its scores as the checkpoint says them."""
-        record = checkpoint.training
+        record = Field(checkpoint.training, "training", CheckpointError)
         return Trained(
             checkpoint,
             self.net.parameter_count,
             self.seed,
-            record["test_metric"],
-            record["test_metric_converged"],
-            record["convergence_error"],
+            record.key("test_metric").number(),
+            record.key("test_metric_converged").number(),
+            record.key("convergence_error").number(),
             seconds,
         )
 
@@ -292,8 +294,11 @@ class _Run:
         optimiser = Optimiser(self.net, recipe, goal.steps)
         curve: list[float] = []
         if resume is not None:
-            curve = [float(loss) for loss in resume.training["curve"]]
+            record = Field(resume.training, "training", CheckpointError)
+            curve = [loss.number() for loss in record.key("curve").items(1)]
             optimiser.restore(resume)
+            if len(curve) > recipe.epochs:
+                raise CheckpointError(f"the checkpoint has {len(curve)} of {recipe.epochs} epochs")
         begun = len(curve)
         for epoch in range(begun + 1, recipe.epochs + 1):
             for done, mean in self._epoch(goal, optimiser, epoch):
@@ -303,7 +308,7 @@ class _Run:
                     on_progress(Progress(*at))
                 if done == goal.steps:
                     curve.append(float(f"{mean:.6g}"))
-            _require_sane(curve)
+            _require_sane(curve, self.net)
             if save is not None:
                 save(self.checkpoint(curve, {}, optimiser))
             if on_progress is not None:
@@ -340,7 +345,10 @@ class _Run:
             yield done, total / samples
 
 
-def _require_sane(curve: Sequence[float]) -> None:
+def _require_sane(curve: Sequence[float], net: KirchhoffNet) -> None:
+    # The last step of an epoch may have ruined what no further loss has looked at.
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in net.parameters()):
+        raise _diverged("a parameter became infinite or NaN", len(curve))
     # A loss may be negative (a likelihood), so its rise is measured from the best that was seen.
     first, last = curve[0], curve[-1]
     if last - min(curve) > _RUNAWAY * max(abs(first), 1e-6):
@@ -348,9 +356,7 @@ def _require_sane(curve: Sequence[float]) -> None:
 
 
 def _diverged(what: str, epoch: int) -> TrainingDiverged:
-    return TrainingDiverged(
-        f"{what} in epoch {epoch}", hint="try another seed, or a lower learning rate"
-    )
+    return TrainingDiverged(f"{what} in epoch {epoch}", hint=_ADVICE)
 
 
 def _shown(value: object) -> str:

@@ -179,7 +179,7 @@ _RECIPE: Mapping[str, Callable[[Field], Any]] = {
     "initialiser": Field.text,
     "method": Field.text,
     "steps": _whole,
-    "jitter": lambda entry: entry.integer(0),
+    "jitter": Field.integer,
     "rtol": _positive,
     "atol": _positive,
     "adjoint": Field.flag,
