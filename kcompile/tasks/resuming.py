@@ -1,0 +1,59 @@
+"""Whether a checkpoint is of the run that is to be resumed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kcompile.frontend.model import Samples
+from kcompile.frontend.records import BatchRecord, Checkpoint, PhaseRecord
+
+_CLOSE = 1e-6
+"""How far two makings of the same test samples may differ (machines round differently)."""
+
+
+def same_network(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether two checkpoints have the same circuit and software, up to what is trained."""
+    return (
+        len(one.phases) == len(other.phases)
+        and all(map(_same_phase, one.phases, other.phases))
+        and one.inputs == other.inputs
+        and np.array_equal(one.outputs, other.outputs)
+        and one.encoder.describe() == other.encoder.describe()
+        and one.head.describe() == other.head.describe()
+    )
+
+
+def same_samples(one: Samples | None, other: Samples | None) -> bool:
+    """Whether two checkpoints carry the same test samples, or none."""
+    if one is None or other is None:
+        return one is other
+    return all(
+        ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=_CLOSE, atol=_CLOSE)
+        for ours, theirs in ((one.inputs, other.inputs), (one.targets, other.targets))
+    )
+
+
+def _same_phase(one: PhaseRecord, other: PhaseRecord) -> bool:
+    return (
+        (one.nodes, one.duration, one.fill, one.residual)
+        == (other.nodes, other.duration, other.fill, other.residual)
+        and len(one.batches) == len(other.batches)
+        and all(map(_same_batch, one.batches, other.batches))
+    )
+
+
+def _same_batch(one: BatchRecord, other: BatchRecord) -> bool:
+    return (
+        one.law == other.law
+        and one.params.shape == other.params.shape
+        and np.array_equal(one.src, other.src)
+        and np.array_equal(one.dst, other.dst)
+        and np.array_equal(_columns(one), _columns(other))
+    )
+
+
+def _columns(batch: BatchRecord) -> NDArray[Any]:
+    return np.arange(len(batch.src)) if batch.share is None else batch.share
