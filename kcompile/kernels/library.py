@@ -16,7 +16,15 @@ from numpy.typing import DTypeLike
 from kcompile.errors import UsageError
 
 VARIABLE = "KCOMPILE_KERNEL"
-"""Environment variable that names the suite to run, or ``none``; otherwise the widest runs."""
+"""Environment variable that names the suite to run; otherwise the widest runs.
+
+Or it says ``none``: plain numpy and torch everywhere. Or ``triton``: networks run through Triton's
+kernels even on the CPU, in Triton's interpreter (``TRITON_INTERPRET=1``), which is for tests.
+Without it, networks on a GPU run through Triton where that is installed.
+"""
+
+TRITON = "triton"
+"""That value; nothing else that is compiled runs then."""
 
 _LIBRARY = "libkcompile_kernels"
 _REALS = (np.float32, np.float64)
@@ -108,10 +116,10 @@ def chosen() -> str | None:
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         return found[0] if found else None
-    if wanted == "none":
+    if wanted in {"none", TRITON}:
         return None
     if wanted not in found:
-        known = ", ".join((*found, "none"))
+        known = ", ".join((*found, "none", TRITON))
         raise UsageError(f"no kernel {wanted!r}", where=VARIABLE, hint=f"here run: {known}")
     return wanted
 
@@ -151,11 +159,11 @@ def _load() -> ctypes.CDLL | None:
     An editable install keeps it in site-packages, away from the Python files, so it is looked for
     along the package's path.
     """
-    import kcompile
+    from kcompile import kernels
 
-    for folder in kcompile.__path__:
+    for folder in kernels.__path__:
         for suffix in (".so", ".dylib"):
-            path = Path(folder, "kernels", _LIBRARY + suffix)
+            path = Path(folder, _LIBRARY + suffix)
             if path.is_file():
                 try:
                     return ctypes.CDLL(str(path))

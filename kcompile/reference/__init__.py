@@ -2,7 +2,7 @@
 
 from kcompile.reference.convergence import solve
 from kcompile.reference.integrator import IntegrationError, PhaseSolution, Settings, integrate
-from kcompile.reference.rhs import RhsFactory, RightHandSide, phase_rhs
+from kcompile.reference.rhs import RhsFactory, RightHandSide, numpy_rhs, phase_rhs
 from kcompile.reference.solution import Reference, Trajectory
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Settings",
     "Trajectory",
     "integrate",
+    "numpy_rhs",
     "phase_rhs",
     "solve",
 ]

@@ -7,17 +7,46 @@ from typing import TypeAlias
 
 import numpy as np
 
+from kcompile import kernels
 from kcompile.ir import EdgeBatch, FloatArray, Graph, Phi
 
 RightHandSide: TypeAlias = Callable[[FloatArray], FloatArray]
 """``dv/dt [N]`` of a state ``v [N]``, software units; returns a new array each time."""
 
 RhsFactory: TypeAlias = Callable[[Graph, int], RightHandSide]
-"""Prepares the right-hand side of a phase; a compiled kernel is one more of these."""
+"""Prepares the right-hand side of a phase."""
 
 
 def phase_rhs(graph: Graph, phase: int) -> RightHandSide:
     """dv/dt of one phase as a function of its state, equal to ``kcompile.ir.derivative``.
+
+    The compiled kernel computes it where there is one, else numpy.
+
+    Args:
+        graph: the circuit.
+        phase: index of the phase, with N nodes.
+
+    Returns:
+        A function of ``float64[N]`` that gives ``float64[N]``.
+
+    Raises:
+        UsageError: ``KCOMPILE_KERNEL`` names a kernel that there is not.
+    """
+    if kernels.chosen() is None:
+        return numpy_rhs(graph, phase)
+    layer = kernels.compiled_phase(graph, phase)
+
+    def rhs(v: FloatArray) -> FloatArray:
+        column = np.ascontiguousarray(v, dtype=np.float64)[:, None]
+        slope = np.empty_like(column)
+        layer.derivative(column, slope)
+        return slope[:, 0]
+
+    return rhs
+
+
+def numpy_rhs(graph: Graph, phase: int) -> RightHandSide:
+    """``phase_rhs`` in plain numpy.
 
     The function owns work arrays of the size of the edges: call it from one thread at a time.
 
