@@ -118,7 +118,8 @@ def converge(
         steps *= 2
         finer = _in_parts(net, start[moving], evaluate, steps)
         changes[0, moving] = changes[1, moving]
-        changes[1, moving] = np.abs(finer - outputs[moving]).max(axis=1, initial=0.0)
+        with np.errstate(invalid="ignore"):
+            changes[1, moving] = np.abs(finer - outputs[moving]).max(axis=1, initial=0.0)
         outputs[moving] = finer
     return Converged(outputs, float(changes.max(initial=0.0)), steps)
 

@@ -88,11 +88,14 @@ def _mse_agreement(one: FloatArray, other: FloatArray, targets: Targets) -> floa
 def _accuracy(outputs: FloatArray, targets: Targets) -> float:
     if outputs.ndim != 2 or targets.shape != outputs.shape[:1] or not len(outputs):
         raise InputError(f"outputs {list(outputs.shape)} for classes {list(targets.shape)}")
-    return float(np.mean(outputs.argmax(axis=1) == targets))
+    answers: Targets = outputs.argmax(axis=1)
+    return float(np.mean(np.equal(answers, targets)))
 
 
 def _accuracy_agreement(one: FloatArray, other: FloatArray, _targets: Targets) -> float:
-    return float(np.mean(one.argmax(axis=1) == other.argmax(axis=1)))
+    answers: Targets = one.argmax(axis=1)
+    others: Targets = other.argmax(axis=1)
+    return float(np.mean(np.equal(answers, others)))
 
 
 METRICS = {

@@ -30,7 +30,7 @@ def model(samples: Samples | None = None, task: str | None = "friedman") -> Mode
 
 
 def test_friedman_is_the_published_split() -> None:
-    split = TASKS["friedman"].load()
+    split = TASKS["friedman"].load(None)
     assert split.train_inputs.shape == (2457, 5)
     assert split.test_inputs.shape == (1639, 5)
     assert split.train_targets.shape == (2457, 1)
@@ -43,7 +43,7 @@ def test_friedman_is_the_published_split() -> None:
     x = split.test_inputs * np.subtract(maps["x"]["max"], maps["x"]["min"]) + maps["x"]["min"]
     y = split.test_targets * np.subtract(maps["y"]["max"], maps["y"]["min"]) + maps["y"]["min"]
     np.testing.assert_allclose(y[:, 0], friedman(x), rtol=1e-12)
-    again = TASKS["friedman"].load()
+    again = TASKS["friedman"].load(None)
     np.testing.assert_array_equal(again.test_inputs, split.test_inputs)
 
 
@@ -57,11 +57,26 @@ def test_the_split_scales_by_its_training_part_alone() -> None:
     assert np.isfinite(split.test_inputs).all()
 
 
-@pytest.mark.parametrize(("size", "parameters"), [("s", 168), ("m", 528), ("l", 1520)])
-def test_sizes_are_those_of_table_1(size: str, parameters: int) -> None:
-    task = get_task("friedman")
-    net = build(task.plan(size), task.recipe, seed=0)
-    assert net.parameter_count == parameters
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("friedman", {"s": 168, "m": 528, "l": 1520}),
+        ("housing", {"s": 360, "m": 840, "l": 1520}),
+        ("diabetes", {"s": 528, "m": 840, "l": 1520}),
+    ],
+)
+def test_sizes_are_those_of_table_1(name: str, parameters: dict[str, int]) -> None:
+    preset = get_task(name).preset()
+    found = {
+        size: build(plan, preset.recipe, seed=0).parameter_count
+        for size, plan in preset.plans.items()
+    }
+    assert found == parameters
+
+
+def test_the_answer_is_read_at_a_node_of_its_own() -> None:
+    preset = get_task("friedman").preset()
+    net = build(preset.plan("s"), preset.recipe, seed=0)
     layer = next(net.phases)
     assert net.outputs.tolist() == [layer.nodes]
     assert net.inputs < layer.nodes  # the node that is read starts at 0 V
@@ -76,11 +91,11 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         get_task("juggling")
     assert caught.value.exit_status == 2
     with pytest.raises(UsageError, match="sizes: s, m, l"):
-        get_task("friedman").plan("xl")
+        get_task("friedman").preset().plan("xl")
 
 
 def test_samples_come_from_the_checkpoint_first_then_from_the_data() -> None:
-    split = TASKS["friedman"].load()
+    split = TASKS["friedman"].load(None)
     carried = Samples(np.full((3, 5), 0.25), np.full((3, 1), 0.5))
     few = first_samples(model(carried), 2)
     assert few is not None
@@ -102,7 +117,7 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.Monkey
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(MissingExtra, match=r"kcompile\[train\]"):
-        TASKS["friedman"].load()
+        TASKS["friedman"].load(None)
     carried = Samples(np.zeros((3, 5)), np.zeros((3, 1)))
     assert first_samples(model(carried), 3) is not None
 

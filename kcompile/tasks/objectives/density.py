@@ -39,7 +39,7 @@ class DensityMatching(Objective):
         functions: Any = torch
         energy = target.energy(x[:, 0], x[:, 1], functions)
         if target.radius is not None:
-            beyond = torch.relu(torch.linalg.vector_norm(x, dim=1) - target.radius)
+            beyond = functions.relu(functions.linalg.vector_norm(x, dim=1) - target.radius)
             energy = energy + _WALL * beyond**2
         return (log_q + energy).mean() + log_normaliser(self.task.name)
 
@@ -82,8 +82,10 @@ def effective_share(name: str, x: FloatArray, log_q: FloatArray) -> float:
     Raises:
         TrainingDiverged: a value is not finite.
     """
-    log_w = -potential(name, x) - log_q
-    if not np.isfinite(log_w).all():
+    finite = np.isfinite(x).all() and np.isfinite(log_q).all()
+    with np.errstate(over="ignore"):
+        log_w = -potential(name, x) - log_q if finite else log_q
+    if not (finite and np.isfinite(log_w).all()):
         raise TrainingDiverged("the flow's density is not finite", hint="try another seed")
     counted = log_w[inside(name, x)]
     if not len(counted):

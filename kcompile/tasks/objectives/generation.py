@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -51,12 +52,17 @@ class Generation(Objective):
         own = None
         if as_trained:
             with torch.no_grad():
-                own = -float(log_density(net, torch.as_tensor(inputs)).double().mean())
+                own = _finite(-float(log_density(net, torch.as_tensor(inputs)).double().mean()))
         found = converge(
             net, inputs, lambda net, x, solver: log_density(net, x, solver)[:, None],
             _TOLERANCE * inputs.shape[1], on_progress,
         )  # fmt: skip
-        score = -float(np.mean(found.outputs))
-        if not np.isfinite(score):
-            raise TrainingDiverged("the likelihood of the test split is not finite")
-        return Tested(score, found.error, len(inputs), own)
+        return Tested(_finite(-float(np.mean(found.outputs))), found.error, len(inputs), own)
+
+
+def _finite(score: float) -> float:
+    if not math.isfinite(score):
+        raise TrainingDiverged(
+            "the likelihood of the test split is not finite", hint="try another seed"
+        )
+    return score
