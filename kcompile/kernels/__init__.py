@@ -5,9 +5,10 @@ No array of edges by samples is ever made. Where the package was built without a
 """
 
 from kcompile.kernels.layer import Coefficients, CompiledLayer, Reals, Wiring, compiled_phase
-from kcompile.kernels.library import VARIABLE, Suite, chosen, suite, suites
+from kcompile.kernels.library import TRITON, VARIABLE, Suite, chosen, suite, suites
 
 __all__ = [
+    "TRITON",
     "VARIABLE",
     "Coefficients",
     "CompiledLayer",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from kcompile import kernels
-from kcompile.errors import GraphError
+from kcompile.errors import GraphError, MissingExtra, UsageError
 from kcompile.frontend.records import PhaseRecord
 from kcompile.ir import Fill
 from kcompile.nn.compiled import CompiledForm, Structure
 from kcompile.nn.edges import Edges
 from kcompile.nn.form import Form
 from kcompile.nn.plain import PlainForm
+
+if TYPE_CHECKING:
+    from kcompile.nn.triton_form import Incidences
 
 
 class Layer(nn.Module):
@@ -49,8 +54,9 @@ class Layer(nn.Module):
         self.fill = Fill(fill)
         self.residual = residual
         self.compiled = True
-        """Whether the compiled kernel computes it where there is one."""
+        """Whether a compiled kernel computes it where there is one."""
         self._structure: Structure | None = None
+        self._incidences: Incidences | None = None
         cast(Any, self).register_load_state_dict_post_hook(Layer._forget_structure)
 
     @property
@@ -61,21 +67,37 @@ class Layer(nn.Module):
     def form(self, capacitance: Tensor | None = None) -> Form:
         """dv/dt with the parameters as they are now: compiled where it can be, else plain torch.
 
+        On a GPU it is compiled by Triton, where that is installed.
+
         Args:
             capacitance: ``[N]``, software units; None: 1 each.
+
+        Raises:
+            UsageError: ``KCOMPILE_KERNEL`` asks for what is not there.
         """
         batches = list(self.batches)
-        on_cpu = bool(batches) and batches[0].params.device.type == "cpu"
-        if not (on_cpu and self.compiled and kernels.chosen() is not None):
-            return PlainForm(batches, self.nodes, capacitance)
-        if self._structure is None:
-            self._structure = Structure.of(batches)
-        return CompiledForm(self._structure, batches, self.nodes, capacitance)
+        if batches and self.compiled:
+            device = batches[0].params.device
+            if _takes_triton(device):
+                return self._triton_form(batches, capacitance)
+            if device.type == "cpu" and kernels.chosen() is not None:
+                if self._structure is None:
+                    self._structure = Structure.of(batches)
+                return CompiledForm(self._structure, batches, self.nodes, capacitance)
+        return PlainForm(batches, self.nodes, capacitance)
+
+    def _triton_form(self, batches: Sequence[Edges], capacitance: Tensor | None) -> Form:
+        from kcompile.nn.triton_form import Incidences, TritonForm
+
+        known = self._incidences
+        if known is None or known.device != batches[0].params.device:
+            known = self._incidences = Incidences.of(batches, self.nodes)
+        return TritonForm(known, batches, self.nodes, capacitance)
 
     @staticmethod
     def _forget_structure(layer: Layer, _keys: object) -> None:
         """Edges that are loaded may join other nodes."""
-        layer._structure = None
+        layer._structure = layer._incidences = None
 
     def hand_over(self, v: Tensor) -> Tensor:
         """The voltages it starts with ``[N, S]``, given those that reach it ``[M, S]``.
@@ -93,6 +115,37 @@ class Layer(nn.Module):
         """The layer as a checkpoint stores it."""
         batches = tuple(batch.record() for batch in self.batches)
         return PhaseRecord(self.nodes, self.duration, batches, self.fill, self.residual)
+
+
+def _takes_triton(device: torch.device) -> bool:
+    """Whether Triton's kernels are to compute what lies on the device."""
+    wanted = os.environ.get(kernels.VARIABLE)
+    if wanted != kernels.TRITON:
+        return device.type == "cuda" and wanted != "none" and _triton_fits()
+    if not _triton_fits():
+        raise MissingExtra(
+            "there is no triton, or too old a one",
+            where=kernels.VARIABLE,
+            hint="install it with: pip install 'kcompile[cuda]'",
+        )
+    if device.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+        raise UsageError(
+            "without a GPU Triton's kernels run only in its interpreter",
+            where=kernels.VARIABLE,
+            hint="set TRITON_INTERPRET=1 as well",
+        )
+    return device.type in {"cuda", "cpu"}
+
+
+@lru_cache
+def _triton_fits() -> bool:
+    """Whether there is a Triton whose kernels take tuples, as ours do."""
+    try:
+        import triton  # pyright: ignore[reportMissingTypeStubs] -- there are none
+    except ModuleNotFoundError:
+        return False
+    major, minor = triton.__version__.split(".")[:2]
+    return (int(major), int(minor)) >= (3, 3)
 
 
 def _check_ends(batches: Sequence[Edges], nodes: int) -> None:
