@@ -103,7 +103,7 @@ def converge(
         InputError: the width is wrong.
     """
     net = copy.deepcopy(net).double()
-    start = torch.as_tensor(np.asarray(inputs, dtype=np.float64))
+    start = torch.as_tensor(np.array(inputs, dtype=np.float64))
     steps = _FEWEST
     outputs = _in_parts(net, start, evaluate, steps)
     changes = np.full((2, len(outputs)), math.inf)

@@ -56,7 +56,7 @@ class DensityMatching(Objective):
         own = None
         if as_trained:
             with torch.no_grad():
-                x, log_q = push(net, torch.as_tensor(draws))
+                x, log_q = push(net, torch.tensor(draws))
             own = effective_share(self.task.name, x.double().numpy(), log_q.double().numpy())
         found = converge(net, draws, _pushed, _TOLERANCE, on_progress)
         score = effective_share(self.task.name, found.outputs[:, :2], found.outputs[:, 2])

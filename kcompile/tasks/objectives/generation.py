@@ -52,7 +52,7 @@ class Generation(Objective):
         own = None
         if as_trained:
             with torch.no_grad():
-                own = _finite(-float(log_density(net, torch.as_tensor(inputs)).double().mean()))
+                own = _finite(-float(log_density(net, torch.tensor(inputs)).double().mean()))
         found = converge(
             net, inputs, lambda net, x, solver: log_density(net, x, solver)[:, None],
             _TOLERANCE * inputs.shape[1], on_progress,

@@ -53,7 +53,7 @@ class Supervised(Objective):
         own = None
         if as_trained:
             with torch.no_grad():
-                parts = torch.split(torch.as_tensor(inputs), max(self.recipe.batch, 64))
+                parts = torch.split(torch.tensor(inputs), max(self.recipe.batch, 64))
                 outputs = torch.cat([net(part) for part in parts]).double().numpy()
             own = self._score(outputs, targets)
         found = converge(
