@@ -27,6 +27,7 @@ from kcompile.verification import (
 
 if TYPE_CHECKING:
     from kcompile.tasks.evaluation import Evaluation
+    from kcompile.tasks.sampling import Drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,7 @@ def write_netlist(
     output: Path | str | None = None,
     *,
     inputs: ArrayLike | None = None,
+    data: Path | str | None = None,
     seed: int = 0,
     options: CompileOptions | None = None,
     scale: Scale | float | None = None,
@@ -84,6 +86,7 @@ def write_netlist(
         model: a network, a compiled one, or the path of a checkpoint.
         output: the folder; default: ``<name>-deck`` in the current one.
         inputs: one sample ``[Nin]``; default: the task's first test sample, else zeros.
+        data: a folder with the task's data, instead of the checkpoint's samples and the cache.
         seed: of the drawn sample of a generative task.
         options: as for ``compile``.
         scale: as for ``compile``.
@@ -95,7 +98,7 @@ def write_netlist(
     """
     compiled = _compiled(model, options, scale, fields)
     network = compiled.model
-    sample = choose_inputs(network, inputs, 1, seed).inputs[0]
+    sample = choose_inputs(network, inputs, 1, seed, _folder(data)).inputs[0]
     folder = Path(f"{network.name}-deck") if output is None else Path(output)
     return compiled.write(folder, network.initial_voltages(sample))
 
@@ -105,6 +108,7 @@ def pyspice_circuit(
     layer: int = 1,
     *,
     inputs: ArrayLike | None = None,
+    data: Path | str | None = None,
     seed: int = 0,
     options: CompileOptions | None = None,
     scale: Scale | float | None = None,
@@ -127,6 +131,7 @@ def pyspice_circuit(
         layer: which, from 1.
         inputs: for the first layer one sample ``[Nin]``, default: as for ``write_netlist``; for
             others the voltages ``[N]`` that the layer before hands over, software units, default 0.
+        data: a folder with the task's data, instead of the checkpoint's samples and the cache.
         seed: of the drawn sample of a generative task.
         options: as for ``compile``.
         scale: as for ``compile``.
@@ -141,7 +146,7 @@ def pyspice_circuit(
     if layer != 1:
         return compiled.to_pyspice(layer, inputs)
     network = compiled.model
-    sample = choose_inputs(network, inputs, 1, seed).inputs[0]
+    sample = choose_inputs(network, inputs, 1, seed, _folder(data)).inputs[0]
     return compiled.to_pyspice(1, network.initial_voltages(sample))
 
 
@@ -150,6 +155,7 @@ def simulate(
     inputs: ArrayLike | None = None,
     *,
     samples: int | None = None,
+    data: Path | str | None = None,
     seed: int = 0,
     ngspice: Path | str | None = None,
     simulator: str = "ngspice",
@@ -165,6 +171,7 @@ def simulate(
         model: a network, a compiled one, or the path of a checkpoint.
         inputs: ``[S, Nin]`` or ``[Nin]``; default: as for ``verify``.
         samples: how many; default: all that are given, else 8.
+        data: a folder with the task's data, instead of the checkpoint's samples and the cache.
         seed: of drawn inputs.
         ngspice: which ngspice; default: as ``kcompile doctor`` says.
         simulator: ``ngspice`` or ``pyspice``.
@@ -179,7 +186,7 @@ def simulate(
         SimulationFailed: a sample did not finish; its work folder is named.
     """
     compiled = _compiled(model, options, scale, fields)
-    given = choose_inputs(compiled.model, inputs, samples, seed).inputs
+    given = choose_inputs(compiled.model, inputs, samples, seed, _folder(data)).inputs
     outputs, results = simulate_compiled(
         compiled, given, simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout
     )
@@ -191,6 +198,7 @@ def verify(
     *,
     inputs: ArrayLike | None = None,
     samples: int | None = None,
+    data: Path | str | None = None,
     tolerance: float = 1e-3,
     deck: Path | str | None = None,
     simulator: str = "ngspice",
@@ -211,6 +219,7 @@ def verify(
         inputs: ``[S, Nin]`` or ``[Nin]``; default: the first of the task's test split, standard
             normal draws for generative tasks, else zeros.
         samples: how many; default: all that are given, else 8.
+        data: a folder with the task's data, instead of the checkpoint's samples and the cache.
         tolerance: largest error allowed, relative to ``max(1, peak)`` of the read-outs.
         deck: a folder of decks to judge as they lie.
         simulator: ``ngspice`` or ``pyspice``.
@@ -230,8 +239,8 @@ def verify(
     """
     return verify_model(
         _model(model), _options(options, scale, fields), inputs=inputs, samples=samples,
-        tolerance=tolerance, deck=deck, simulator=simulator, ngspice=ngspice, jobs=jobs,
-        timeout=timeout, seed=seed, command=command, on_progress=on_progress,
+        data=_folder(data), tolerance=tolerance, deck=deck, simulator=simulator, ngspice=ngspice,
+        jobs=jobs, timeout=timeout, seed=seed, command=command, on_progress=on_progress,
     )  # fmt: skip
 
 
@@ -259,6 +268,34 @@ def evaluate(
     from kcompile.tasks import evaluation
 
     return evaluation.evaluate(_model(model), _folder(data), limit, on_progress)
+
+
+def sample(
+    model: Model | Path | str,
+    count: int = 1000,
+    *,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Drawn:
+    """Samples of a generative network, by the converged equations from standard normal draws.
+
+    Args:
+        model: a network, or the path of a checkpoint.
+        count: how many.
+        seed: of the draws; the first ones do not depend on how many there are.
+        on_progress: hears how many samples are certain, of how many.
+
+    Returns:
+        Samples, their log densities and the draws; ``plot()`` gives pictures of them.
+
+    Raises:
+        UsageError: the network generates nothing, or less than one sample is asked for.
+        MissingExtra: torch is not installed.
+        SolverError: its equations do not converge.
+    """
+    from kcompile.tasks import sampling
+
+    return sampling.sample(_model(model), count, seed, on_progress)
 
 
 def inspect(model: Model | Path | str) -> Inspection:

@@ -11,6 +11,7 @@ from kcompile.cli.options import (
     FILE,
     checkpoint_options,
     compile_options,
+    data_option,
     json_option,
     make_compile_options,
     seed_option,
@@ -21,6 +22,7 @@ from kcompile.cli.options import (
 @click.argument("checkpoint", type=FILE)
 @click.option("-o", "--output", type=FILE, help="Folder for the decks [NAME-deck].")
 @click.option("--inputs", type=FILE, help="One sample as .npy or .npz [the task's first, else 0].")
+@data_option
 @checkpoint_options
 @compile_options
 @seed_option
@@ -30,6 +32,7 @@ def netlist(
     checkpoint: Path,
     output: Path | None,
     inputs: Path | None,
+    data: Path | None,
     config: Path | None,
     law: str | None,
     duration: float | None,
@@ -50,7 +53,7 @@ def netlist(
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     compiled = kcompile.compile(model, options)
     given = None if inputs is None else read_inputs(inputs, model)
-    chosen = choose_inputs(model, given, 1, seed)
+    chosen = choose_inputs(model, given, 1, seed, data)
     deck = kcompile.write_netlist(compiled, output, inputs=chosen.inputs)
     for note in (*model.notes, compiled.note, f"{chosen.note}; inputs.inc holds the first"):
         click.echo(f"note: {note}", err=True)

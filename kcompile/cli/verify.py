@@ -16,6 +16,7 @@ from kcompile.cli.options import (
     FILE,
     checkpoint_options,
     compile_options,
+    data_option,
     json_option,
     make_compile_options,
     seed_option,
@@ -35,6 +36,7 @@ _GOLDEN_OPTIONS = ("checkpoint", "ngspice", "jobs", "json_file")
 @click.argument("checkpoint", type=FILE, required=False)
 @click.option("--samples", type=int, help="How many samples [8, or as many as there are].")
 @click.option("--inputs", type=FILE, help="Samples as .npy or .npz, [Nin] or [S, Nin].")
+@data_option
 @click.option(
     "--tolerance",
     type=float,
@@ -55,6 +57,7 @@ def verify(
     checkpoint: Path | None,
     samples: int | None,
     inputs: Path | None,
+    data: Path | None,
     tolerance: float,
     report: Path | None,
     outputs: Path | None,
@@ -87,8 +90,8 @@ def verify(
     given = None if inputs is None else read_inputs(inputs, model)
     with stages(model.name) as show:
         result = kcompile.verify(
-            model, options=options, inputs=given, samples=samples, tolerance=tolerance, deck=deck,
-            simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout, seed=seed,
+            model, options=options, inputs=given, samples=samples, data=data, tolerance=tolerance,
+            deck=deck, simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout, seed=seed,
             command=shlex.join(["kcompile", *sys.argv[1:]]), on_progress=show,
         )  # fmt: skip
     for note in result.notes:

@@ -18,7 +18,8 @@ from kcompile.errors import DataMissing, InputError, MissingExtra, UsageError
 from kcompile.files import read_bytes
 from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray
-from kcompile.tasks import first_samples
+from kcompile.tasks import TASKS, first_samples
+from kcompile.tasks.registry import PUBLISHED_NAMES
 
 DEFAULT_SAMPLES = 8
 """How many samples are judged where nobody says, or fewer where the checkpoint carries fewer."""
@@ -150,12 +151,15 @@ def choose_inputs(
 
     Raises:
         InputError: those given do not fit the network.
-        UsageError: less than one is asked for, or more than there are.
+        UsageError: less than one is asked for, or more than there are; or a folder is named where
+            no data is read.
         DataMissing: so many want the task's data, which are not there.
         MissingExtra: the task's data wants a package that is not installed.
     """
     if samples is not None and samples < 1:
         raise UsageError(f"{samples} samples", where="--samples", hint="ask for one or more")
+    if data is not None:
+        _check_data(model, given)
     carried = model.samples
     if given is not None:
         inputs = check_inputs(given, model)
@@ -172,7 +176,7 @@ def choose_inputs(
     if model.generative:
         draws = np.random.default_rng(seed).standard_normal((count, model.input_width))
         return Chosen(draws, None, f"inputs: standard normal draws, seed {seed}")
-    if carried is not None and samples is None:
+    if carried is not None and samples is None and data is None:
         count = min(count, len(carried))
     missing = "there are no test samples; give some with --inputs"
     try:
@@ -192,3 +196,18 @@ def choose_inputs(
         )
     note = f"inputs: 0 V only, for {missing}"
     return Chosen(np.zeros((1, model.input_width)), None, note)
+
+
+def _check_data(model: Model, given: Any | None) -> None:
+    """Refuses a folder of data that nobody would look into."""
+    if given is not None:
+        raise UsageError("--data and --inputs exclude each other", hint="give one of them")
+    if model.generative:
+        raise UsageError(
+            f"{model.task} starts from draws", where="--data", hint="leave it out"
+        )  # fmt: skip
+    if PUBLISHED_NAMES.get(model.task or "", model.task) not in TASKS:
+        raise UsageError(
+            "no known task says what the network takes of the data", where="--data",
+            hint="give samples with --inputs",
+        )  # fmt: skip

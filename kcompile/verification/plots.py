@@ -9,18 +9,13 @@ matplotlib is imported only when a picture is drawn.
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-import warnings
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kcompile.files import written
 from kcompile.ir import FloatArray
+from kcompile.pictures import BLUE, GREY, ORANGE, RED, STYLE, Plots, plain_title
 from kcompile.verification.evidence import Evidence
 from kcompile.verification.quantities import si_prefix
 
@@ -36,64 +31,6 @@ _CURVES = (
     "#332288", "#CC6677", "#117733", "#DDAA33", "#88CCEE", "#882255", "#44AA99", "#999933",
     "#AA4499", "#555555",
 )  # fmt: skip
-_BLUE, _RED, _ORANGE, _GREY = "#4477AA", "#CC3311", "#DDAA33", "#777777"
-_STYLE: dict[Any, Any] = {
-    "font.size": 10.0,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.8,
-    "axes.edgecolor": "#555555",
-    "axes.titlesize": 11.0,
-    "axes.titleweight": "bold",
-    "legend.frameon": False,
-    "legend.fontsize": 9.0,
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Plots:
-    """Figures by name; a notebook shows them.
-
-    Args:
-        figures: ``waveforms`` and ``error`` where waveforms were kept, and ``outputs``.
-    """
-
-    figures: dict[str, Figure]
-    _drawn: dict[str, bytes] = field(default_factory=dict[str, bytes], init=False, repr=False)
-
-    def png(self, name: str) -> bytes:
-        """One figure as a PNG: the same numbers give the same bytes."""
-        # Drawing a second time would move the layout by a hair.
-        if name not in self._drawn:
-            stream = io.BytesIO()
-            with warnings.catch_warnings():
-                # A letter that the font lacks becomes a box; nobody needs to hear of it.
-                warnings.filterwarnings("ignore", "Glyph", UserWarning)
-                self.figures[name].savefig(
-                    stream, format="png", dpi=150, metadata={"Software": None}
-                )
-            self._drawn[name] = stream.getvalue()
-        return self._drawn[name]
-
-    def save(self, folder: Path | str) -> tuple[Path, ...]:
-        """Writes ``<name>.png`` for every figure, each whole or not at all.
-
-        Raises:
-            StorageError: one cannot be written.
-        """
-        paths = tuple(Path(folder) / f"{name}.png" for name in self.figures)
-        pictures = [self.png(name) for name in self.figures]
-        for path, picture in zip(paths, pictures, strict=True):
-            with written(path) as stream:
-                stream.write(picture)
-        return paths
-
-    def _repr_html_(self) -> str:
-        pictures = (base64.b64encode(self.png(name)).decode() for name in self.figures)
-        style = "max-width:100%"
-        return "".join(f'<img style="{style}" src="data:image/png;base64,{p}">' for p in pictures)
 
 
 def draw(evidence: Evidence, title: str) -> Plots:
@@ -106,20 +43,14 @@ def draw(evidence: Evidence, title: str) -> Plots:
     import matplotlib as mpl
 
     figures: dict[str, Figure] = {}
-    title = _plain(title)
-    with mpl.rc_context(_STYLE):
+    title = plain_title(title)
+    with mpl.rc_context(STYLE):
         if evidence.waves:
             figures["waveforms"] = waveforms(evidence, title)
             figures["error"] = error_over_time(evidence, title)
         if np.isfinite(evidence.spice).all(axis=1).any():
             figures["outputs"] = outputs(evidence, title)
     return Plots(figures)
-
-
-def _plain(title: str) -> str:
-    """A file's name as a title: no odd bytes, and dollar signs that begin no formula."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in title)
-    return shown.replace("$", r"\$")
 
 
 def waveforms(evidence: Evidence, title: str) -> Figure:
@@ -164,21 +95,21 @@ def error_over_time(evidence: Evidence, title: str) -> Figure:
         first = number == 0
         if hidden:
             axes.plot(
-                t, _positive(all_nodes), color=_ORANGE, linewidth=1.2,
+                t, _positive(all_nodes), color=ORANGE, linewidth=1.2,
                 label="largest of all nodes" if first else None,
             )  # fmt: skip
         axes.plot(
-            t, _positive(outs), color=_BLUE, linewidth=1.8,
+            t, _positive(outs), color=BLUE, linewidth=1.8,
             label="largest of the read-out nodes" if first else None,
         )  # fmt: skip
     final = read[-1][-1]
     if final > 0:
         axes.plot(
-            times[-1][-1], final, "o", color=_BLUE, markersize=6, clip_on=False, zorder=5,
+            times[-1][-1], final, "o", color=BLUE, markersize=6, clip_on=False, zorder=5,
             label=f"judged: {final:.2g}",
         )  # fmt: skip
     axes.axhline(
-        evidence.allowed, color=_RED, linewidth=1.2, linestyle="--",
+        evidence.allowed, color=RED, linewidth=1.2, linestyle="--",
         label=f"allowed at the end: {evidence.allowed:.2g}",
     )  # fmt: skip
     axes.set_yscale("log")
@@ -207,9 +138,9 @@ def outputs(evidence: Evidence, title: str) -> Figure:
     left, right = figure.subplots(1, 2)
     alpha = float(np.clip(40 / np.sqrt(len(x)), 0.15, 0.85))
     ends = np.array([min(x.min(), y.min()), max(x.max(), y.max())])
-    left.plot(ends, ends, color=_GREY, linewidth=1.0, label="identity")
+    left.plot(ends, ends, color=GREY, linewidth=1.0, label="identity")
     left.plot(
-        x, y, "o", color=_BLUE, markersize=4.5, alpha=alpha, markeredgewidth=0,
+        x, y, "o", color=BLUE, markersize=4.5, alpha=alpha, markeredgewidth=0,
         label="read-outs", rasterized=True,
     )  # fmt: skip
     left.set_xlabel("ODE reference (software units)")
@@ -234,21 +165,21 @@ def _draw_residuals(
     limit = 1.3 * max(largest, allowed) if shown else 1.3 * largest or allowed
     exponent = math.floor(math.log10(limit))
     unit, factor = ("", 1.0) if -2 <= exponent <= 2 else (f"1e{exponent} ", 10.0**exponent)
-    axes.axhline(0.0, color=_GREY, linewidth=1.0)
+    axes.axhline(0.0, color=GREY, linewidth=1.0)
     axes.plot(
-        x, residual / factor, "o", color=_BLUE, markersize=4.5, alpha=alpha, markeredgewidth=0,
+        x, residual / factor, "o", color=BLUE, markersize=4.5, alpha=alpha, markeredgewidth=0,
         rasterized=True,
     )  # fmt: skip
     if shown:
         for sign in (-1, 1):
             axes.axhline(
-                sign * allowed / factor, color=_RED, linewidth=1.2, linestyle="--",
+                sign * allowed / factor, color=RED, linewidth=1.2, linestyle="--",
                 label=f"allowed: ±{allowed:.2g}" if sign > 0 else None,
             )  # fmt: skip
         axes.legend(loc="upper right", frameon=True, facecolor="white", edgecolor="none")
     else:
         axes.text(
-            0.98, 0.97, f"allowed: ±{allowed:.2g}, beyond this scale", color=_RED, ha="right",
+            0.98, 0.97, f"allowed: ±{allowed:.2g}, beyond this scale", color=RED, ha="right",
             va="top", transform=axes.transAxes, fontsize=9,
         )  # fmt: skip
     axes.set_ylim(-limit / factor, limit / factor)
@@ -281,11 +212,11 @@ def _time_axes(evidence: Evidence) -> tuple[Figure, Axes, float]:
     for number, wave in enumerate(evidence.waves, 1):
         begin, finish = wave.seconds[0] / size, wave.seconds[-1] / size
         if number > 1:
-            axes.axvline(begin, color=_GREY, linewidth=0.9, linestyle=":")
+            axes.axvline(begin, color=GREY, linewidth=0.9, linestyle=":")
         if 1 < count <= 12:
             axes.text(
                 (begin + finish) / 2, 0.985, f"layer {number}", ha="center", va="top",
-                color=_GREY, fontsize=8.5, transform=axes.get_xaxis_transform(),
+                color=GREY, fontsize=8.5, transform=axes.get_xaxis_transform(),
             )  # fmt: skip
     return figure, axes, size
 

@@ -40,6 +40,7 @@ def verify_model(
     *,
     inputs: Any | None = None,
     samples: int | None = None,
+    data: Path | None = None,
     tolerance: float = 1e-3,
     simulator: str = "ngspice",
     ngspice: Path | str | None = None,
@@ -57,6 +58,7 @@ def verify_model(
         options: how to compile it; with ``deck``, its scale and times must be those of the deck.
         inputs: ``[Nin]`` or ``[S, Nin]``; None: see ``choose_inputs``.
         samples: how many of them; None: all that are given, else 8.
+        data: a folder with the task's data, instead of the checkpoint's samples and the cache.
         tolerance: relative to ``max(1, peak)``, peak being the largest read-out.
         simulator: ``ngspice`` or ``pyspice``.
         ngspice: which ngspice; None: see ``find_ngspice``.
@@ -77,7 +79,7 @@ def verify_model(
         SimulatorNotFound: there is no simulator.
         StorageError: the disk is full.
     """
-    chosen = choose_inputs(model, inputs, samples, seed)
+    chosen = choose_inputs(model, inputs, samples, seed, data)
     program = choose_simulator(simulator, ngspice)
     given = None if deck is None else read_deck(deck)
     options = options or CompileOptions()

@@ -9,7 +9,7 @@ import sys
 import kcompile
 
 FUNCTIONS = {
-    "compile", "evaluate", "inspect", "load", "pyspice_circuit", "simulate", "verify",
+    "compile", "evaluate", "inspect", "load", "pyspice_circuit", "sample", "simulate", "verify",
     "write_netlist",
 }  # fmt: skip
 CLASSES = {
