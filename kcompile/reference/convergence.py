@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from kcompile.errors import GraphError, InputError, UsageError
 from kcompile.ir import FloatArray, Graph, hand_over, phase_output
-from kcompile.reference.integrator import IntegrationError, PhaseSolution, Settings, integrate
+from kcompile.reference.integrator import (
+    TOGETHER,
+    IntegrationError,
+    PhaseSolution,
+    Settings,
+    integrate,
+)
+from kcompile.reference.pairs import pair_for
 from kcompile.reference.rhs import RhsFactory, RightHandSide, phase_rhs
 from kcompile.reference.solution import Reference, Trajectory
 
 FINEST = 1e-13
-"""The smallest rtol and atol worth asking for: below it, DOP853 chases rounding errors."""
+"""The smallest rtol and atol worth asking for: below it, a solver chases rounding errors."""
 
 FIRST = 1e-5
 """The solver's first tolerance, relative to the comparison's: tight enough that the errors a
-report states are the circuit's, not the reference's. For an eighth-order method that is cheap."""
+report states are the circuit's, not the reference's. For the methods used here that is cheap."""
 
 LAST = 1e-2
 """The loosest first tolerance, where the solver cannot go on with a tighter one."""
@@ -75,10 +82,8 @@ def solve(
     count = _Counter(samples + len(checked), on_progress)
     found = _converge(solver, checked, tolerance, keep, count)
     known = found.coarse
-    for sample in range(samples):
-        if sample not in known:
-            known[sample] = solver.trajectory(sample, found.settings, dense=keep(sample))
-            count.add()
+    rest = [sample for sample in range(samples) if sample not in known]
+    known |= solver.trajectories(rest, found.settings, keep, count.add)
     outputs = np.stack([known[s].outputs for s in range(samples)])
     finals = tuple(
         np.stack([known[s].phases[k].final for s in range(samples)])
@@ -89,45 +94,82 @@ def solve(
     return Reference(
         outputs, finals, tolerance, peak, found.settings.rtol, found.settings.atol,
         found.difference, checked, reason is None, reason, time.perf_counter() - began,
-        lambda sample: solver.trajectory(sample, found.settings, dense=True),
+        lambda sample: solver.trajectories([sample], found.settings)[sample],
         {s: known[s] for s in range(samples) if keep(s)},
+        solver.method,
     )  # fmt: skip
 
 
 class _Solver:
-    """Solves single samples of one graph."""
+    """Solves samples of one graph, a few at a time."""
 
     def __init__(self, graph: Graph, v0: FloatArray, right_hand_side: RhsFactory) -> None:
         self._graph = graph
         self._v0 = v0
+        self._pairs = [pair_for(phase) for phase in graph.phases]
         self._rhs: list[RightHandSide] = [
             right_hand_side(graph, phase) for phase in range(len(graph.phases))
         ]
 
-    def trajectory(self, sample: int, settings: Settings, *, dense: bool) -> Trajectory:
-        """One sample through all phases.
+    @property
+    def method(self) -> str:
+        """What the phases are solved with."""
+        return ", ".join(dict.fromkeys(pair.name for pair in self._pairs))
+
+    def trajectories(
+        self,
+        samples: Sequence[int],
+        settings: Settings,
+        dense: Callable[[int], bool] = lambda _sample: True,
+        solved: Callable[[], None] = lambda: None,
+    ) -> dict[int, Trajectory]:
+        """Samples through all phases, by their numbers.
+
+        Args:
+            samples: their numbers.
+            settings: tolerances.
+            dense: of which the interpolants are wanted.
+            solved: called once for each.
 
         Raises:
             GraphError: the solver could not go on.
         """
+        found: dict[int, Trajectory] = {}
+        for start in range(0, len(samples), TOGETHER):
+            few = samples[start : start + TOGETHER]
+            for sample, trajectory in zip(few, self._solve(few, settings, dense), strict=True):
+                found[sample] = trajectory
+                solved()
+        return found
+
+    def _solve(
+        self, samples: Sequence[int], settings: Settings, dense: Callable[[int], bool]
+    ) -> list[Trajectory]:
         graph = self._graph
-        solutions: list[PhaseSolution] = []
+        phases: list[list[PhaseSolution]] = []
         passed: list[FloatArray] = []
-        v = self._v0[sample]
+        v = self._v0[list(samples)]
+        wanted = [dense(sample) for sample in samples]
         for index, phase in enumerate(graph.phases):
             start = hand_over(v, phase)
             try:
-                solution = integrate(self._rhs[index], start, phase.duration, settings, dense=dense)
+                solutions = integrate(
+                    self._rhs[index], start, phase.duration, settings, self._pairs[index], wanted
+                )
             except IntegrationError as error:
                 raise GraphError(
-                    f"the ODE of sample {sample} {error}",
+                    f"the ODE of sample {samples[error.sample]} {error}",
                     where=f"phase {index}",
                     hint="the network has no usable solution for this input",
                 ) from error
-            solutions.append(solution)
-            v = phase_output(graph, index, solution.final, passed)
+            phases.append(solutions)
+            v = phase_output(graph, index, np.stack([each.final for each in solutions]), passed)
             passed.append(v)
-        return Trajectory(tuple(solutions), v[graph.outputs - 1])
+        outputs = v[:, graph.outputs - 1]
+        return [
+            Trajectory(of_phases, output)
+            for of_phases, output in zip(zip(*phases, strict=True), outputs, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,11 +208,7 @@ def _converge(
     """Tightens the solver until two solutions of the checked samples agree well enough."""
 
     def run(settings: Settings) -> dict[int, Trajectory]:
-        found: dict[int, Trajectory] = {}
-        for sample in checked:
-            found[sample] = solver.trajectory(sample, settings, dense=keep(sample))
-            count.add()
-        return found
+        return solver.trajectories(checked, settings, keep, count.add)
 
     obstacle = "double precision allows no finer steps"
     settings, coarse = _begin(run, tolerance)

@@ -1,4 +1,4 @@
-"""The right-hand side of one phase, prepared for being called many times on single states."""
+"""The right-hand side of one phase, prepared for being called many times."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from kcompile import kernels
 from kcompile.ir import EdgeBatch, FloatArray, Graph, Phi
 
 RightHandSide: TypeAlias = Callable[[FloatArray], FloatArray]
-"""``dv/dt [N]`` of a state ``v [N]``, software units; returns a new array each time."""
+"""dv/dt of states ``[S, N]``, or of one ``[N]``, software units; a new array each time."""
 
 RhsFactory: TypeAlias = Callable[[Graph, int], RightHandSide]
 """Prepares the right-hand side of a phase."""
+
+LANES = 8
+"""States are handed to the compiled kernel in multiples of so many, in all of which it works alike:
+what a state gives does not depend on its neighbours by a bit."""
 
 
 def phase_rhs(graph: Graph, phase: int) -> RightHandSide:
@@ -27,7 +31,7 @@ def phase_rhs(graph: Graph, phase: int) -> RightHandSide:
         phase: index of the phase, with N nodes.
 
     Returns:
-        A function of ``float64[N]`` that gives ``float64[N]``.
+        A function of ``float64[S, N]`` or ``float64[N]`` that gives an array of the same shape.
 
     Raises:
         UsageError: ``KCOMPILE_KERNEL`` names a kernel that there is not.
@@ -37,10 +41,13 @@ def phase_rhs(graph: Graph, phase: int) -> RightHandSide:
     layer = kernels.compiled_phase(graph, phase)
 
     def rhs(v: FloatArray) -> FloatArray:
-        column = np.ascontiguousarray(v, dtype=np.float64)[:, None]
-        slope = np.empty_like(column)
-        layer.derivative(column, slope)
-        return slope[:, 0]
+        rows = np.atleast_2d(v)
+        states = np.zeros((layer.nodes, -(-len(rows) // LANES) * LANES))
+        states[:, : len(rows)] = rows.T
+        slopes = np.empty_like(states)
+        for at in range(0, states.shape[1], LANES):
+            layer.derivative(states, slopes, part=slice(at, at + LANES))
+        return np.ascontiguousarray(slopes[:, : len(rows)].T).reshape(v.shape)
 
     return rhs
 
@@ -55,7 +62,7 @@ def numpy_rhs(graph: Graph, phase: int) -> RightHandSide:
         phase: index of the phase, with N nodes.
 
     Returns:
-        A function of ``float64[N]`` that gives ``float64[N]``.
+        A function of ``float64[S, N]`` or ``float64[N]`` that gives an array of the same shape.
     """
     layer = graph.phases[phase]
     nodes = layer.nodes
@@ -64,11 +71,12 @@ def numpy_rhs(graph: Graph, phase: int) -> RightHandSide:
     grounded = np.zeros(nodes + 1)
 
     def rhs(v: FloatArray) -> FloatArray:
-        grounded[1:] = v
-        total = np.zeros(nodes + 1)
-        for batch in currents:
-            batch.add_to(total, grounded)
-        return total[1:] / capacitance
+        totals = np.zeros((v.size // nodes, nodes + 1))
+        for state, total in zip(v.reshape(-1, nodes), totals, strict=True):
+            grounded[1:] = state
+            for batch in currents:
+                batch.add_to(total, grounded)
+        return (totals[:, 1:] / capacitance).reshape(v.shape)
 
     return rhs
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from kcompile.errors import UsageError
 from kcompile.ir import FloatArray
-from kcompile.reference.integrator import METHOD, PhaseSolution
+from kcompile.reference.integrator import PhaseSolution
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,7 @@ class Reference:
     seconds: float
     solve_again: Callable[[int], Trajectory] = field(repr=False)
     kept: dict[int, Trajectory] = field(repr=False)
-    method: str = METHOD
+    method: str = ""
 
     @property
     def samples(self) -> int:

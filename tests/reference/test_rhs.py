@@ -71,3 +71,18 @@ def test_without_a_kernel_it_is_numpys(monkeypatch: pytest.MonkeyPatch) -> None:
         expected = phase_rhs(graph, 0)(v)
     np.testing.assert_array_equal(expected, numpy_rhs(graph, 0)(v))
     np.testing.assert_allclose(phase_rhs(graph, 0)(v), expected, rtol=1e-14)
+
+
+@FACTORIES
+@given(graphs(), st.integers(1, 20))
+@settings(max_examples=50, deadline=None)
+def test_a_state_gives_the_same_whatever_is_beside_it(
+    factory: RhsFactory, case: tuple[Graph, np.random.Generator], samples: int
+) -> None:
+    graph, random = case
+    rhs = factory(graph, 0)
+    states = random.normal(size=(samples, graph.nodes)) * 10
+    together = rhs(states)
+    assert together.shape == states.shape
+    for state, slope in zip(states, together, strict=True):
+        np.testing.assert_array_equal(rhs(state), slope)
