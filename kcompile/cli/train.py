@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -75,6 +76,8 @@ def train(
     from kcompile.tasks.training import summary
 
     target = output or Path(f"{chosen.name}.safetensors")
+    if not mlp:
+        _require_place(target)
     split = chosen.load(data)
     if mlp:
         _baselines(chosen, range(seed, seed + seeds), json_file,
@@ -97,6 +100,19 @@ def train(
         write_json(json_file, totals)
 
 
+def _require_place(path: Path) -> None:
+    """Sees that a file can be written, rather than after an epoch, which may take an hour."""
+    from kcompile.files import is_folder, storage_error
+
+    if is_folder(path):
+        raise UsageError("is a folder", where=path, hint="name a file in it")
+    try:
+        with TemporaryFile(dir=next(folder for folder in path.parents if folder.exists())):
+            pass
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
 def _train(task: Task, path: Path, resume: bool, label: str, **settings: Any) -> Trained:
     from kcompile.frontend.checkpoint import save
     from kcompile.tasks.plots import plot_loss
@@ -107,7 +123,9 @@ def _train(task: Task, path: Path, resume: bool, label: str, **settings: Any) ->
             task, resume=_unfinished(path) if resume else None, on_progress=show,
             save=partial(save, path), **settings,
         )  # fmt: skip
-    plot_loss(path.with_suffix(".png"), result.checkpoint.training["curve"], label)
+    plot = path.with_suffix(".png")
+    plot = plot if plot != path else path.with_name(f"{path.name}.png")
+    plot_loss(plot, result.checkpoint.training["curve"], label)
     return result
 
 

@@ -63,7 +63,8 @@ class Optimiser:
         for number, parameter in enumerate(self._net.parameters()):
             state: dict[str, Tensor] = self._adam.state[parameter]
             for name in (*_MOMENTS, "step"):
-                arrays[f"{number}.{name}"] = state[name].detach().cpu().numpy().copy()
+                values = state[name].detach().cpu().numpy().copy()
+                arrays[f"{number}.{name}"] = np.atleast_1d(values)
         return arrays
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -82,7 +83,7 @@ class Optimiser:
                     name: self._stored(checkpoint, f"{number}.{name}", parameter.shape)
                     for name in _MOMENTS
                 }
-                step = self._stored(checkpoint, f"{number}.step", torch.Size())
+                step = self._stored(checkpoint, f"{number}.step", torch.Size([1]))[0]
                 parameter.copy_(stored)
                 self._adam.state[parameter] = {
                     **{name: moment.to(parameter) for name, moment in state.items()},

@@ -108,7 +108,7 @@ def trained() -> Checkpoint:
         ("0.exp_avg", np.zeros((4, 7), np.int32)),
         ("0.exp_avg_sq", np.full((4, 7), np.nan, np.float32)),
         ("0.step", np.zeros(2, np.float32)),
-        ("0.step", np.full((), np.inf, np.float32)),
+        ("0.step", np.full(1, np.inf, np.float32)),
     ],
 )
 def test_a_damaged_state_is_named(name: str, values: np.ndarray | None) -> None:
