@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ class Wiring:
         self.last = int(max(self.src.max(initial=0), self.dst.max(initial=0)))
         if int(min(self.src.min(initial=0), self.dst.min(initial=0))) < 0:
             raise UsageError("an edge ends at a node below 0")
+        self.addresses = (_address(self.src), _address(self.dst))
 
     def __len__(self) -> int:
         return len(self.src)
@@ -96,31 +98,55 @@ class CompiledLayer:
         self.nodes = nodes
         self.dtype = np.dtype(dtype)
         self._suite = found
-        arguments = (BatchArgument * max(len(batches), 1))()
-        for number, batch in enumerate(batches):
-            if batch.wiring.last > nodes:
-                raise UsageError(f"node {batch.wiring.last} of {nodes}")
-            self._fill(arguments[number], batch)
         if conductance is not None:
             self._check(conductance, (nodes,))
-        self._alive = (batches, conductance, arguments)
-        self._layer = LayerArgument(
-            nodes, len(batches), arguments, None if conductance is None else conductance.ctypes.data
-        )
-        self._argument = ctypes.byref(self._layer)
+        self._conductance = conductance
+        self._batches = batches
+        self._plain = [self._pointers(batch) for batch in batches]
+        self._point([batch.gradients for batch in batches])
 
-    def _fill(self, argument: BatchArgument, batch: Coefficients) -> None:
-        edges = len(batch.wiring)
-        entry = cast(Any, argument)
-        entry.edges, entry.phi = edges, _PHI[batch.wiring.phi]
-        entry.src, entry.dst = batch.wiring.src.ctypes.data, batch.wiring.dst.ctypes.data
-        for i, (value, gradient) in enumerate(zip(batch.values, batch.gradients, strict=True)):
-            self._check(value, (edges,) if value.shape == (edges,) else (1,))
-            entry.steps[i] = int(value.shape == (edges,))
-            entry.coefficients[i] = value.ctypes.data
-            if gradient is not None:
-                self._check(gradient, (edges,))
-                entry.gradients[i] = gradient.ctypes.data
+    def with_gradients(self, gradients: Sequence[Sequence[Reals | None]]) -> CompiledLayer:
+        """The same layer, whose adjoints are added to other arrays.
+
+        Args:
+            gradients: for each batch as ``Coefficients`` has them.
+
+        Raises:
+            UsageError: an array does not fit.
+        """
+        other = copy.copy(self)
+        other._point(gradients)  # noqa: SLF001 - a copy of its own
+        return other
+
+    def _pointers(self, batch: Coefficients) -> tuple[Any, ...]:
+        """The fields of ``BatchArgument`` but its gradients."""
+        wiring = batch.wiring
+        if wiring.last > self.nodes:
+            raise UsageError(f"node {wiring.last} of {self.nodes}")
+        each = (len(wiring),)
+        shapes = [each if value.shape == each else (1,) for value in batch.values]
+        values = [
+            self._check(value, shape) for value, shape in zip(batch.values, shapes, strict=True)
+        ]
+        steps = [int(shape is each) for shape in shapes]
+        return (
+            len(wiring), _PHI[wiring.phi], (ctypes.c_int32 * 4)(*steps), *wiring.addresses,
+            (ctypes.c_void_p * 4)(*values),
+        )  # fmt: skip
+
+    def _point(self, gradients: Sequence[Sequence[Reals | None]]) -> None:
+        """Makes the kernel's argument; what it points at lives as long as this object."""
+        arguments = (BatchArgument * len(self._batches))()
+        for number, (batch, given) in enumerate(zip(self._batches, gradients, strict=True)):
+            each = (len(batch.wiring),)
+            addresses = [None if g is None else self._check(g, each) for g in given]
+            arguments[number] = BatchArgument(
+                *self._plain[number], (ctypes.c_void_p * 4)(*addresses)
+            )
+        conductance = None if self._conductance is None else _address(self._conductance)
+        self._gradients = gradients
+        self._layer = LayerArgument(self.nodes, len(arguments), arguments, conductance)
+        self._argument = ctypes.byref(self._layer)
 
     def _check(self, array: Reals, shape: tuple[int, ...]) -> int:
         if array.shape != shape or array.dtype != self.dtype or not array.flags.c_contiguous:
@@ -128,7 +154,7 @@ class CompiledLayer:
                 f"an array {array.dtype} {list(array.shape)} for {self.dtype} {list(shape)}",
                 hint="give C-contiguous arrays of one real type",
             )
-        return array.ctypes.data
+        return _address(array)
 
     def _state(self, *arrays: Reals) -> tuple[int, ...]:
         shape = (self.nodes, arrays[0].shape[-1])
@@ -193,7 +219,7 @@ class CompiledLayer:
             raise UsageError(
                 f"stages of {stages.nbytes} bytes for {needed}", hint="make them by 'stages'"
             )
-        return stages.ctypes.data
+        return _address(stages)
 
     def rk4(
         self,
@@ -247,6 +273,11 @@ class CompiledLayer:
             self._argument, _range(samples, part), steps, duration / steps,
             kept, self._row(grad_trace, samples), *self._state(grad_v),
         )  # fmt: skip
+
+
+def _address(array: NDArray[Any]) -> int:
+    # A third of the time of array.ctypes.data, which counts where networks are small.
+    return array.__array_interface__["data"][0]
 
 
 def _range(samples: int, part: slice | None) -> Any:

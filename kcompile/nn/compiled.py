@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -39,11 +40,11 @@ class Structure:
 
     Args:
         wirings: one for each batch of edges.
-        orders: ``int64[E]`` each: the kernel's edge ``e`` is the layer's ``order[e]``.
+        places: ``int64[E]`` each: the layer's edge ``e`` is the kernel's ``place[e]``.
     """
 
     wirings: tuple[Wiring, ...]
-    orders: tuple[Tensor, ...]
+    places: tuple[NDArray[np.int64], ...]
 
     @classmethod
     def of(cls, batches: Sequence[Edges]) -> Structure:
@@ -51,7 +52,7 @@ class Structure:
         wirings = tuple(
             Wiring(b.src.cpu().numpy(), b.dst.cpu().numpy(), b.law.phi) for b in batches
         )
-        return cls(wirings, tuple(torch.as_tensor(wiring.order) for wiring in wirings))
+        return cls(wirings, tuple(np.argsort(wiring.order) for wiring in wirings))
 
 
 class CompiledForm(Form):
@@ -72,16 +73,23 @@ class CompiledForm(Form):
         capacitance: Tensor | None,
     ) -> None:
         self._coefficients: list[Tensor] = []
-        for batch, order in zip(batches, structure.orders, strict=True):
+        given: list[kernels.Coefficients] = []
+        slots: list[int] = []
+        dtype = _array(batches[0].params).dtype
+        for batch, wiring in zip(batches, structure.wirings, strict=True):
             form = batch.coefficients()
+            values: list[Reals] = []
             for value in (form.w, form.a, form.b, form.c):
-                self._coefficients.append(
-                    value.index_select(0, order)
-                    if isinstance(value, Tensor)
-                    else batch.params.new_full((1,), value)
-                )
+                if isinstance(value, Tensor):
+                    self._coefficients.append(value)
+                    slots.append(4 * len(given) + len(values))
+                    values.append(_array(value).take(wiring.order))
+                else:
+                    values.append(np.full(1, value, dtype))
+            given.append(kernels.Coefficients(wiring, values))
         conductance = None if capacitance is None else _array(1 / capacitance)
-        self._job = _Job(structure, nodes, conductance)
+        layer = CompiledLayer(nodes, given, conductance, dtype)
+        self._job = _Job(structure, layer, tuple(slots))
 
     def derivative(self, v: Tensor) -> Tensor:
         """See ``Form``."""
@@ -118,60 +126,56 @@ class _Solve:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """A layer without its coefficients."""
+    """What is to be differentiated, and by how much.
+
+    Args:
+        structure: of the layer.
+        layer: the kernel, with the coefficients as they are.
+        slots: where the kernel has each coefficient that is no constant, of four a batch.
+    """
 
     structure: Structure
-    nodes: int
-    conductance: Reals | None
-
-    def bind(
-        self, coefficients: Sequence[Tensor], gradients: Sequence[Reals | None] | None = None
-    ) -> CompiledLayer:
-        """The kernel of these coefficients, whose adjoints are added to ``gradients``."""
-        values = [_array(value) for value in coefficients]
-        given = gradients or [None] * len(values)
-        batches = [
-            kernels.Coefficients(wiring, values[4 * k : 4 * k + 4], given[4 * k : 4 * k + 4])
-            for k, wiring in enumerate(self.structure.wirings)
-        ]
-        return CompiledLayer(self.nodes, batches, self.conductance, values[0].dtype)
-
-    def edges(self) -> int:
-        return sum(map(len, self.structure.wirings))
+    layer: CompiledLayer
+    slots: tuple[int, ...]
 
     def each_part(self, samples: int, evaluations: int, work: Callable[[slice], T]) -> list[T]:
         """What ``work`` gives for each part of the samples, in order; several at a time."""
         parts = [slice(at, min(at + PART, samples)) for at in range(0, samples, PART)]
-        size = self.edges() * PART * evaluations
+        edges = sum(map(len, self.structure.wirings))
+        size = edges * PART * evaluations
         if len(parts) > 1 and size >= _WORTHWHILE and workers() > 1:
             return list(_pool(workers(), os.getpid()).map(work, parts))
         return [work(part) for part in parts]
 
     def pull(
         self,
-        coefficients: Sequence[Tensor],
         wanted: Sequence[bool],
         samples: int,
         evaluations: int,
         work: Callable[[CompiledLayer, slice], None],
     ) -> list[Tensor | None]:
         """The adjoints of the wanted coefficients, added up over parts."""
+        wirings = self.structure.wirings
+        slots = [slot for slot, want in zip(self.slots, wanted, strict=True) if want]
 
         def gradients_of(part: slice) -> list[Reals | None]:
-            gradients = [
-                np.zeros(len(c), _array(c).dtype) if want else None
-                for c, want in zip(coefficients, wanted, strict=True)
-            ]
-            work(self.bind(coefficients, gradients), part)
+            gradients: list[Reals | None] = [None] * (4 * len(wirings))
+            for slot in slots:
+                gradients[slot] = np.zeros(len(wirings[slot // 4]), self.layer.dtype)
+            of_batches = [gradients[k : k + 4] for k in range(0, len(gradients), 4)]
+            work(self.layer.with_gradients(of_batches), part)
             return gradients
 
-        total: list[Reals | None] = [None] * len(wanted)
-        for gradients in self.each_part(samples, evaluations, gradients_of):
-            for k, gradient in enumerate(gradients):
-                if gradient is not None:
-                    known = total[k]
-                    total[k] = gradient if known is None else known + gradient
-        return [None if g is None else torch.as_tensor(g) for g in total]
+        first, *others = self.each_part(samples, evaluations, gradients_of)
+        found: dict[int, Tensor] = {}
+        for slot in slots:
+            total = cast(Reals, first[slot])
+            for other in others:
+                total += cast(Reals, other[slot])
+            found[slot] = torch.as_tensor(total.take(self.structure.places[slot // 4]))
+        return [
+            found[slot] if want else None for slot, want in zip(self.slots, wanted, strict=True)
+        ]
 
 
 class _Derivative(torch.autograd.Function):
@@ -179,19 +183,18 @@ class _Derivative(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, job: _Job, traced: bool, v: Tensor, *coefficients: Tensor
+        ctx: Any, job: _Job, traced: bool, v: Tensor, *_coefficients: Tensor
     ) -> tuple[Tensor, Tensor]:
         v = v.contiguous()
         out, trace = torch.empty_like(v), v.new_empty(v.shape[1] if traced else 0)
-        layer = job.bind(coefficients)
-        row = _array(trace) if traced else None
+        state, slope, row = _array(v), _array(out), _array(trace) if traced else None
 
         def work(part: slice) -> None:
-            layer.derivative(_array(v), _array(out), row, part)
+            job.layer.derivative(state, slope, row, part)
 
         job.each_part(v.shape[1], 1, work)
         ctx.job, ctx.traced = job, traced
-        ctx.save_for_backward(v, *coefficients)
+        ctx.save_for_backward(v)
         return out, trace
 
     @staticmethod
@@ -199,15 +202,16 @@ class _Derivative(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride] -- torch calls it by place
         ctx: Any, *grads: Tensor
     ) -> tuple[Any, ...]:
-        v, *coefficients = ctx.saved_tensors
-        grad_out, grad_v = grads[0].contiguous(), torch.empty_like(v)
-        row = _array(grads[1].contiguous()) if ctx.traced else None
+        (v,) = ctx.saved_tensors
+        grad_v = torch.empty_like(v)
+        state, given, result = _array(v), _array(grads[0]), _array(grad_v)
+        row = _array(grads[1]) if ctx.traced else None
 
         def work(layer: CompiledLayer, part: slice) -> None:
-            layer.pullback(_array(v), _array(grad_out), _array(grad_v), row, part)
+            layer.pullback(state, given, result, row, part)
 
         wanted = ctx.needs_input_grad[3:]
-        gradients = ctx.job.pull(coefficients, wanted, v.shape[1], 1, work)
+        gradients = ctx.job.pull(wanted, v.shape[1], 1, work)
         return None, None, grad_v, *gradients
 
 
@@ -216,21 +220,19 @@ class _Rk4(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, job: _Job, task: _Solve, v: Tensor, trace: Tensor | None, *coefficients: Tensor
+        ctx: Any, job: _Job, task: _Solve, v: Tensor, trace: Tensor | None, *_coefficients: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         v = v.clone(memory_format=torch.contiguous_format)
         trace = None if trace is None else trace.clone(memory_format=torch.contiguous_format)
-        layer = job.bind(coefficients)
-        row = None if trace is None else _array(trace)
+        state, row = _array(v), None if trace is None else _array(trace)
 
         def work(part: slice) -> Reals | None:
-            stages = layer.stages(part.stop - part.start, task.steps) if task.keep else None
-            layer.rk4(_array(v), task.duration, task.steps, row, stages, part)
+            stages = job.layer.stages(part.stop - part.start, task.steps) if task.keep else None
+            job.layer.rk4(state, task.duration, task.steps, row, stages, part)
             return stages
 
         ctx.stages = job.each_part(v.shape[1], 4 * task.steps, work)
         ctx.job, ctx.task, ctx.traced = job, task, trace is not None
-        ctx.save_for_backward(*coefficients)
         return v, trace
 
     @staticmethod
@@ -238,18 +240,18 @@ class _Rk4(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride] -- torch calls it by place
         ctx: Any, *grads: Tensor
     ) -> tuple[Any, ...]:
-        coefficients, task = ctx.saved_tensors, ctx.task
+        task = ctx.task
         grad_v = grads[0].clone(memory_format=torch.contiguous_format)
         grad_trace = grads[1].contiguous() if ctx.traced else None
-        row = None if grad_trace is None else _array(grad_trace)
+        state, row = _array(grad_v), None if grad_trace is None else _array(grad_trace)
 
         def work(layer: CompiledLayer, part: slice) -> None:
             stages = ctx.stages[part.start // PART]
-            layer.rk4_pullback(stages, task.duration, task.steps, _array(grad_v), row, part)
+            layer.rk4_pullback(stages, task.duration, task.steps, state, row, part)
 
         wanted = ctx.needs_input_grad[4:]
         evaluations = 4 * task.steps
-        gradients = ctx.job.pull(coefficients, wanted, grad_v.shape[1], evaluations, work)
+        gradients = ctx.job.pull(wanted, grad_v.shape[1], evaluations, work)
         return None, None, grad_v, grad_trace, *gradients
 
 

@@ -64,7 +64,7 @@ class Edges(nn.Module):
 
     def coefficients(self) -> Coefficients:
         """``w, a, b, c`` of the canonical law, each one number or ``[E]``, differentiable."""
-        return self.law.coefficients(self.rows())
+        return self.law.coefficients(self.rows().unbind())
 
     def record(self) -> BatchRecord:
         """The edges as a checkpoint stores them."""

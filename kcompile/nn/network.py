@@ -43,6 +43,9 @@ class KirchhoffNet(nn.Module):
         CheckpointError: encoder or head do not fit it.
     """
 
+    read: Tensor
+    """The rows that are read: ``outputs`` counted from 0."""
+
     def __init__(
         self,
         layers: Sequence[Layer],
@@ -58,6 +61,7 @@ class KirchhoffNet(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.inputs = inputs
         self.outputs: IndexArray = np.asarray(outputs, dtype=np.int32)
+        self.register_buffer("read", torch.as_tensor(self.outputs - 1), persistent=False)
         self.capacitance = capacitance
         self.solver = solver or Solver()
         self.sample_width = sample_width
@@ -74,7 +78,8 @@ class KirchhoffNet(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The type that its circuit computes in: that of its parameters."""
-        return next((p.dtype for p in self.layers.parameters()), torch.float32)
+        edges = (batch for layer in self.phases for batch in layer.batches)
+        return next((batch.params.dtype for batch in edges), torch.float32)
 
     @property
     def parameter_count(self) -> int:
@@ -100,7 +105,8 @@ class KirchhoffNet(nn.Module):
             raise InputError(
                 f"inputs of shape {list(inputs.shape)}", hint=f"give [samples, {self.input_width}]"
             )
-        v = self.encoder(inputs.to(self.dtype))[..., : self.inputs].to(self.dtype)
+        dtype = self.dtype
+        v = self.encoder(inputs.to(dtype))[..., : self.inputs].to(dtype)
         rows = v.shape[:-1]  # an encoder that reshapes gives several for each sample
         out = self.evolve(v.reshape(rows.numel(), self.inputs).T, solver).T
         return self.head(out.reshape(*rows, len(self.outputs)))
@@ -117,7 +123,7 @@ class KirchhoffNet(nn.Module):
             if layer.residual is not None:
                 v = v + passed[layer.residual]
             passed.append(v)
-        return v.index_select(0, torch.as_tensor(self.outputs - 1).to(v.device))
+        return v.index_select(0, self.read)
 
     def derivative(self, phase: int, v: Tensor) -> Tensor:
         """dv/dt of one phase, ``[S, N]`` out of voltages ``[S, N]``."""

@@ -31,8 +31,9 @@ class Optimiser:
         self._net = net
         self._recipe = recipe
         self._total = recipe.epochs * steps
+        self._parameters = list(net.parameters())
         self._adam = torch.optim.AdamW(
-            net.parameters(),
+            self._parameters,
             lr=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
             fused=True,
@@ -51,10 +52,11 @@ class Optimiser:
             rate = recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * turn
             for group in self._adam.param_groups:
                 group["lr"] = rate
-        self._adam.zero_grad()
+        for parameter in self._parameters:
+            parameter.grad = None
         torch.autograd.backward(loss)
         if recipe.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self._net.parameters(), recipe.clip)
+            torch.nn.utils.clip_grad_norm_(self._parameters, recipe.clip)
         self._adam.step()  # pyright: ignore[reportUnknownMemberType]
 
     def state(self) -> dict[str, NDArray[Any]]:
