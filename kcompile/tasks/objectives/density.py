@@ -19,29 +19,44 @@ _TOLERANCE = 1e-4
 _WALL = 20.0
 """Steepness of the wall (per unit squared) around the disc of a potential that has one."""
 
+_FAINTEST = 0.01
+"""The weight of a potential that annealing begins with."""
+
 
 class DensityMatching(Objective):
-    """``E[log q(x) + U(x)]`` over draws x of the flow, which the normaliser makes a divergence."""
+    """``E[log q(x) + U(x)]`` over draws x of the flow, which the normaliser makes a divergence.
+
+    While the recipe anneals, U counts for less than it is.
+    """
 
     loss_name = "reverse_kl"
 
     def batches(self, epoch: int, like: Tensor) -> Iterator[Batch]:
-        """See ``Objective``."""
+        """Draws ``[S, 2]``, each with its opposite, and the weight of the potential."""
         generator = self.epoch_generator(epoch)
-        for _ in range(self.steps):
-            z = torch.randn(self.recipe.batch, 2, generator=generator, dtype=torch.float64)
-            yield (z.to(like),)
+        half = -(-self.recipe.batch // 2)
+        for step in range(self.steps):
+            z = torch.randn(half, 2, generator=generator, dtype=torch.float64)
+            passed = (epoch - 1 + step / self.steps) / self.recipe.epochs
+            weight = torch.tensor(self._weight(passed), dtype=torch.float64)
+            yield torch.cat((z, -z))[: self.recipe.batch].to(like), weight.to(like)
+
+    def _weight(self, passed: float) -> float:
+        """What the potential is multiplied by when a share of all epochs has passed."""
+        until = self.recipe.anneal
+        return min(1.0, _FAINTEST + (1 - _FAINTEST) * passed / until) if until else 1.0
 
     def loss(self, net: KirchhoffNet, batch: Batch) -> Tensor:
         """See ``Objective``."""
-        x, log_q = push(net, batch[0])
+        z, weight = batch[0], batch[1] if len(batch) > 1 else 1.0
+        x, log_q = push(net, z)
         target = get_potential(self.task.name)
         functions: Any = torch
         energy = target.energy(x[:, 0], x[:, 1], functions)
         if target.radius is not None:
             beyond = functions.relu(functions.linalg.vector_norm(x, dim=1) - target.radius)
             energy = energy + _WALL * beyond**2
-        return (log_q + energy).mean() + log_normaliser(self.task.name)
+        return (log_q + weight * energy).mean() + log_normaliser(self.task.name)
 
     def test(
         self,

@@ -173,6 +173,7 @@ _RECIPE: Mapping[str, Callable[[Field], Any]] = {
     "learning_rate": _positive,
     "final_rate": _not_negative,
     "weight_decay": _not_negative,
+    "anneal": _not_negative,
     "clip": _positive,
     "steps_per_epoch": _whole,
     "augment": lambda entry: tuple(name.text() for name in entry.items()),
