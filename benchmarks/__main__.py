@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import commands, emission, simulations
+from benchmarks import commands, emission, kernels, simulations
 from benchmarks.measuring import FULL, QUICK, Result, Size
 from kcompile.errors import KcompileError
 from kcompile.files import write_json
 
-PARTS = ("commands", "emission", "simulations")
+PARTS = ("commands", "emission", "simulations", "kernels")
 
 
 def main() -> int:
@@ -45,6 +45,8 @@ def _run(parts: list[str] | tuple[str, ...], size: Size, notes: list[str]) -> It
         yield from emission.results(size, _say)
     if "simulations" in parts:
         yield from simulations.results(size, _say, notes)
+    if "kernels" in parts:
+        yield from kernels.results(size, _say, notes)
 
 
 def _table(results: list[Result]) -> str:

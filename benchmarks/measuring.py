@@ -8,7 +8,9 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,16 +63,48 @@ class Size:
         simulations: of the quick circuit; the slow one is run half as often, at least once.
         repeats: of what takes a second.
         starts: of what takes a fraction of one.
+        samples: that the reference is solved for.
+        epochs: of training; the slow way is trained for a hundredth of them, at least one.
+        batch: images in a training step whose memory is measured.
     """
 
     side: int
     simulations: int
     repeats: int
     starts: int
+    samples: int
+    epochs: int
+    batch: int
 
 
-FULL = Size(side=28, simulations=2, repeats=3, starts=9)
-QUICK = Size(side=6, simulations=1, repeats=1, starts=1)
+FULL = Size(side=28, simulations=2, repeats=3, starts=9, samples=16, epochs=400, batch=128)
+QUICK = Size(side=6, simulations=1, repeats=1, starts=1, samples=2, epochs=2, batch=1)
+
+
+@contextmanager
+def one_core() -> Iterator[str]:
+    """This process on one core, torch on one thread; what to say of it."""
+    import torch
+
+    threads = torch.get_num_threads()
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    torch.set_num_threads(1)
+    if cores:
+        os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield "one core" if cores else "one thread"
+    finally:
+        if cores:
+            os.sched_setaffinity(0, cores)
+        torch.set_num_threads(threads)
+
+
+def cpu_time(work: Callable[[], object], calls: int = 1) -> float:
+    """Seconds of processor time of one call, as the mean of several."""
+    began = time.process_time()
+    for _ in range(calls):
+        work()
+    return (time.process_time() - began) / calls
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,20 @@ def neighbourhood_tanh(
     return Checkpoint(phases, nodes, np.arange(1, nodes + 1))
 
 
+def mixed_relu(side: int = 28, seed: int = 0) -> Checkpoint:
+    """The shape of a layer of the published mnist: neighbourhoods, and 50 nodes joined to all.
+
+    834 nodes and 230,068 ``shift_relu`` edges at 28 x 28 pixels; the last ten nodes are read.
+    """
+    src, dst = Mixed(1, side, side, 4, 50, repeat=(1, 1)).edges()
+    rng = np.random.default_rng(seed)
+    params = np.stack((rng.normal(0.0, 0.3, len(src)), rng.normal(0.03, 0.1, len(src))))
+    nodes = side * side + 50
+    batch = BatchRecord("shift_relu", src, dst, params.astype(np.float32))
+    outputs = np.arange(nodes - 9, nodes + 1)
+    return Checkpoint((PhaseRecord(nodes, 1.0, (batch,)),), side * side, outputs)
+
+
 def pixels(count: int, seed: int = 1) -> FloatArray:
     """``float64[count]`` input voltages in 0..1."""
     return np.random.default_rng(seed).uniform(0.0, 1.0, count)

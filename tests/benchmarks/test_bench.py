@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from simulators import real_ngspice
 
 from benchmarks import __main__ as program
-from benchmarks import commands, emission, simulations
-from benchmarks.measuring import QUICK, Result, run_child
+from benchmarks import commands, emission, kernels, simulations, solves
+from benchmarks.measuring import QUICK, Result, one_core, run_child
+from benchmarks.networks import mixed_relu
+from benchmarks.plain import PlainLayer
+from kcompile.ir import derivative
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +31,7 @@ def test_everything_is_measured_in_one_run(tmp_path: Path) -> None:
     report = tmp_path / "bench.json"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", "--output", str(report)],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = json.loads(report.read_text())
@@ -40,6 +46,13 @@ def test_everything_is_measured_in_one_run(tmp_path: Path) -> None:
     assert {"kcompile --help / python -c pass", "write edges / one looped jinja2 template"} <= set(
         names
     )
+    assert {
+        "dv/dt / plain torch",
+        "dv/dt and gradients / plain torch",
+        "train friedman-s / odeint_adjoint on plain torch",
+        "reference / torchdiffeq on plain torch",
+    } <= set(names)
+    assert "4 of 4 layers (8842960 edges): " in done.stdout
     for entry in results:
         assert entry["ours"] > 0
         assert entry["ratio"] == pytest.approx(entry["baseline"] / entry["ours"])
@@ -79,6 +92,44 @@ def test_ways_that_write_something_else_are_noticed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(emission, "_looped", lambda circuit: list(emission._ours(circuit))[:-1])
     first = next(emission.results(QUICK, lambda _: None))
     assert first.error == "the texts differ"
+
+
+def test_the_plain_form_is_the_circuits() -> None:
+    """A baseline that computes something else would be no baseline."""
+    checkpoint = mixed_relu(5)
+    (batch,) = checkpoint.phases[0].batches
+    plain = PlainLayer(batch.src, batch.dst, torch.as_tensor(batch.params).double())
+    v = np.random.default_rng(0).normal(size=(3, checkpoint.phases[0].nodes))
+    expected = derivative(checkpoint.model().graph, 0, v)
+    found = plain(0.0, torch.as_tensor(v)).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_other_numbers_make_every_comparison_of_the_kernel_void(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = PlainLayer.forward
+    monkeypatch.setattr(PlainLayer, "forward", lambda self, t, v: 1.2 * right(self, t, v))
+    for result in kernels._compare(QUICK, lambda _: None, "cpu", "one core"):
+        assert result.error is not None
+        assert "apart" in result.error
+    assert "apart" in (solves.training(QUICK, lambda _: None, "one core").error or "")
+    assert "off" in (solves.reference(QUICK, lambda _: None, "one core").error or "")
+
+
+def test_the_process_gets_its_cores_back() -> None:
+    before = os.sched_getaffinity(0), torch.get_num_threads()
+    inside: list[int] = []
+
+    def interrupted() -> None:
+        with one_core():
+            inside.extend((len(os.sched_getaffinity(0)), torch.get_num_threads()))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert inside == [1, 1]
+    assert (os.sched_getaffinity(0), torch.get_num_threads()) == before
 
 
 def test_a_child_is_measured(tmp_path: Path) -> None:
