@@ -29,18 +29,32 @@ _QUIET_SECONDS = 30.0
 @click.command()
 @click.argument("task")
 @click.option(
-    "--preset", "preset_name",
+    "--preset",
+    "preset_name",
     help="Network and recipe: a preset of the task, or a TOML file of your own [its first].",
 )
 @click.option("--size", default="s", show_default=True, help="Network size: s, m or l.")
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True,
-              help="Train this many networks, with seeds from --seed up.")
-@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True,
-              help="Seed of initialisation, shuffling and noise.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Train this many networks, with seeds from --seed up.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31),
+    default=0,
+    show_default=True,
+    help="Seed of initialisation, shuffling and noise.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Epochs instead of the recipe's.")
 @click.option("--device", default="cpu", show_default=True, help="Where torch computes: cpu, cuda.")
-@click.option("--mlp", is_flag=True,
-              help="Train Table I's baseline instead, an MLP of as many parameters; no checkpoint.")
+@click.option(
+    "--mlp",
+    is_flag=True,
+    help="Train Table I's baseline instead, an MLP of as many parameters; no checkpoint.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint that is there.")
 @data_option
 @click.option("-o", "--output", type=FILE, help="The checkpoint [TASK.safetensors].")
@@ -73,11 +87,14 @@ def train(
     preset = _preset(chosen, preset_name)
     preset.plan(size)
     importlib.import_module("kcompile.nn")  # says what to install where torch is missing
-    from kcompile.tasks.training import summary
+    from kcompile.tasks.summary import summary
 
+    if mlp and (resume or output):
+        raise UsageError("--mlp writes no checkpoint", hint="leave -o and --resume out")
     target = output or Path(f"{chosen.name}.safetensors")
-    if not mlp:
-        _require_place(target)
+    for place in (None if mlp else target, json_file):
+        if place is not None:
+            _require_place(place)
     split = chosen.load(data)
     if mlp:
         _baselines(chosen, range(seed, seed + seeds), json_file,
@@ -133,7 +150,7 @@ def _baselines(task: Task, seeds: range, json_file: Path | None, **settings: Any
     from kcompile.cli.progress import stages
     from kcompile.files import write_json
     from kcompile.tasks.baseline import train_baseline
-    from kcompile.tasks.training import summary
+    from kcompile.tasks.summary import summary
 
     results: list[Any] = []
     for seed in seeds:

@@ -6,81 +6,187 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from click.testing import CliRunner
+import recipes
+from commands import finish, refused, run, start
 
-from kcompile.cli.train import train
-from kcompile.errors import StorageError, UsageError
-from kcompile.frontend import load
+from kcompile.frontend import load, load_checkpoint
 
 MAIN = [sys.executable, "-c", "from kcompile.cli.main import main; main()"]
 
 
+@pytest.fixture
+def preset(tmp_path: Path) -> Path:
+    """A tiny network for Friedman's problem."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(recipes.SUPERVISED.replace("inputs = 3", "inputs = 5").replace("6 }", "7 }"))
+    return path
+
+
 def test_trains_every_seed_into_its_own_file(tmp_path: Path) -> None:
     output, facts = tmp_path / "net.safetensors", tmp_path / "facts.json"
-    arguments = ["friedman", "--epochs", "1", "--seeds", "2", "--seed", "7"]
-    done = CliRunner().invoke(train, [*arguments, "-o", str(output), "--json", str(facts)])
-    assert done.exit_code == 0, done.output
+    done = run("train", "friedman", "--epochs", 1, "--seeds", 2, "--seed", 7, "-o", output,
+               "--json", facts)  # fmt: skip
+    assert done.status == 0, done
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "facts.json", "net-seed7.safetensors", "net-seed8.safetensors",
+        "facts.json", "net-seed7.png", "net-seed7.safetensors", "net-seed8.png",
+        "net-seed8.safetensors",
     ]  # fmt: skip
     said = json.loads(facts.read_text())
-    assert list(said) == ["task", "size", "parameters", "seeds", "mean", "sd"]
+    assert list(said) == ["task", "size", "metric", "parameters", "seeds", "mean", "sd"]
     assert (said["task"], said["size"], said["parameters"]) == ("friedman", "s", 168)
-    assert [run["seed"] for run in said["seeds"]] == [7, 8]
-    for run in said["seeds"]:
-        model = load(tmp_path / f"net-seed{run['seed']}.safetensors")
-        assert model.training["test_metric_converged"] == run["test_metric_converged"]
-        assert f"{run['test_metric_converged']:.3e} converged" in done.stdout
-    assert re.search(r"friedman-s, seed 8: epoch 1/1, loss \S+, 0 s to go", done.stderr)
-
-
-def test_unknown_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(train, ["juggling"])
-    assert isinstance(done.exception, UsageError)
-    assert str(done.exception) == "unknown task 'juggling'; tasks: friedman"
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    output = tmp_path / "file" / "net.safetensors"
-    done = CliRunner().invoke(train, ["friedman", "-o", str(output)])
-    assert isinstance(done.exception, StorageError)
-    assert "epoch" not in done.stderr
-
-
-def test_what_was_trained_stays_when_interrupted(tmp_path: Path) -> None:
-    output = tmp_path / "net.safetensors"
-    process = subprocess.Popen(
-        [*MAIN, "train", "friedman", "--epochs", "100", "-o", str(output)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    assert [one["seed"] for one in said["seeds"]] == [7, 8]
+    values = [one["test_metric_converged"] for one in said["seeds"]]
+    for one in said["seeds"]:
+        model = load(tmp_path / f"net-seed{one['seed']}.safetensors")
+        assert model.training["test_metric_converged"] == one["test_metric_converged"]
+        assert f"{one['test_metric_converged']:.4g} converged" in done.stdout
+        assert (tmp_path / f"net-seed{one['seed']}.png").read_bytes().startswith(b"\x89PNG")
+    assert said["mean"] == pytest.approx(np.mean(values))
+    assert said["sd"] == pytest.approx(np.std(values, ddof=1))
+    assert done.stdout.splitlines()[-1] == (
+        f"converged: mean {said['mean']:.4g}, sd {said['sd']:.1e}"
     )
+    assert re.search(r"friedman-s, seed 8: epoch 1/1, loss \S+, 0:00:00 to go", done.stderr)
+
+
+def test_a_recipe_of_ones_own(preset: Path, tmp_path: Path) -> None:
+    done = run("train", "friedman", "--preset", preset, "-o", tmp_path / "net")
+    assert done.status == 0, done
+    record = load_checkpoint(tmp_path / "net").training
+    assert record["preset"] == "tiny"
+    assert record["epochs_done"] == 4
+    assert record["recipe"]["jitter"] == 2
+
+
+def test_a_size_of_the_task(tmp_path: Path) -> None:
+    done = run("train", "diabetes", "--size", "m", "--epochs", 1, "-o", tmp_path / "net")
+    assert done.status == 0, done
+    assert "840 parameters" in done.stdout
+    assert load_checkpoint(tmp_path / "net").training["size"] == "m"
+
+
+def test_what_is_published_under_another_name(preset: Path, tmp_path: Path) -> None:
+    done = run("train", "toyregress", "--preset", preset, cwd=tmp_path)
+    assert done.status == 0, done
+    assert load(tmp_path / "friedman.safetensors").task == "friedman"
+
+
+def test_a_picture_does_not_take_the_place_of_the_checkpoint(preset: Path, tmp_path: Path) -> None:
+    target = tmp_path / "net.png"
+    assert run("train", "friedman", "--preset", preset, "-o", target).status == 0
+    assert load(target).task == "friedman"
+    assert (tmp_path / "net.png.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_baseline_has_about_as_many_parameters(preset: Path, tmp_path: Path) -> None:
+    facts = tmp_path / "facts.json"
+    before = set(tmp_path.iterdir())
+    done = run("train", "friedman", "--mlp", "--epochs", 1, "--seeds", 2, "--json", facts,
+               cwd=tmp_path)  # fmt: skip
+    assert done.status == 0, done
+    assert set(tmp_path.iterdir()) == before | {facts}
+    said = json.loads(facts.read_text())
+    assert said["parameters"] == pytest.approx(168, rel=0.15)
+    assert f"{said['parameters']} parameters, seed 1, test mse " in done.stdout
+    assert 0 < said["mean"] < 1
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments", "complaint"),
+    [
+        (2, ("juggling",), r"unknown task 'juggling'; tasks: 2spirals, 8gaussians, .*friedman"),
+        (2, ("friedman", "--preset", "best"), "friedman has no preset 'best'; presets: paper"),
+        (2, ("friedman", "--size", "xl"), "preset paper has no size 'xl'; sizes: s, m, l"),
+        (2, ("twomoon", "--size", "m"), "has no size 'm'; sizes: s"),
+        (2, ("friedman", "--preset", "none.toml"), "none.toml: no such file"),
+        (2, ("friedman", "--preset", "empty.toml"), "empty.toml: no preset in it"),
+        (3, ("friedman", "--preset", "bad.toml"), r"bad.toml: tiny.training.batch is 'many'"),
+        (2, ("friedman", "--device", "gpu"), "--device: torch has no device 'gpu' here"),
+        (2, ("friedman", "--device", "meta"), "--device: torch has no device 'meta' here"),
+        (2, ("friedman", "--data", "here"), "friedman is made by scikit-learn; leave --data out"),
+        (2, ("twomoon", "--data", "here"), "twomoon is drawn, not read"),
+        (2, ("cifar10", "--data", "none"), "none: "),
+        (2, ("cifar10", "--data", "here"), "here: holds no cifar10; expected "),
+        (2, ("friedman", "-o", "here"), "here: is a folder; name a file in it"),
+        (5, ("friedman", "-o", "bad.toml/net"), "bad.toml/net: not a directory"),
+        (5, ("friedman", "--json", "bad.toml/facts"), "bad.toml/facts: not a directory"),
+        (2, ("friedman", "--mlp", "-o", "net"), "--mlp writes no checkpoint"),
+        (2, ("twomoon", "--mlp"), "no MLP for twomoon; the baseline is for regression tasks"),
+    ],
+)
+def test_refusals_are_one_line_and_leave_nothing(
+    status: int, arguments: tuple[str, ...], complaint: str, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.toml").write_text("")
+    (tmp_path / "bad.toml").write_text(recipes.SUPERVISED.replace("batch = 16", 'batch = "many"'))
+    (tmp_path / "here").mkdir()
+    said = refused(tmp_path, status, "train", *arguments)
+    assert re.search(complaint, said), said
+
+
+def test_a_network_that_does_not_fit_the_data_is_said(tmp_path: Path) -> None:
+    """Three inputs for five features: the recipe is the user's own."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(recipes.SUPERVISED)
+    said = refused(tmp_path, 3, "train", "friedman", "--preset", path, "-o", tmp_path / "net")
+    assert "[64, 5]" in said or "[16, 5]" in said
+
+
+def test_a_file_that_outgrows_its_limit_keeps_the_one_before(preset: Path, tmp_path: Path) -> None:
+    """As a full disk does it, in the middle of a run."""
+    target = tmp_path / "net"
+    arguments = ("train", "friedman", "--preset", preset, "-o", target, "--epochs")
+    assert run(*arguments, 2).status == 0
+    before = target.read_bytes()
+
+    def small_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, len(before) // 2))
+
+    done = finish(start(*arguments, 3, preexec_fn=small_files))
+    assert done.status == 5
+    assert done.stderr.splitlines()[-1].startswith(f"kcompile: {target}: file too large; ")
+    assert target.read_bytes() == before
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_a_run_that_diverges_says_what_to_try(tmp_path: Path, preset: Path) -> None:
+    preset.write_text(preset.read_text().replace("learning_rate = 1e-2", "learning_rate = 1e30"))
+    done = run("train", "friedman", "--preset", preset, "-o", tmp_path / "net")
+    assert done.status == 3
+    assert done.complaint.endswith("try another seed, or a lower learning rate")
+    assert not (tmp_path / "net").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_trained_stays_when_interrupted(tmp_path: Path, number: signal.Signals) -> None:
+    output = tmp_path / "net.safetensors"
+    process = start("train", "friedman", "--epochs", 100, "-o", output)
     assert process.stderr is not None
     first = process.stderr.readline()
     assert "epoch 10/100" in first
-    process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=60)
-    assert process.returncode == 130
+    process.send_signal(number)
+    done = finish(process)
+    assert done.status == 130
     epoch = load(output).training["epochs_done"]
     assert 10 <= epoch < 100
-    assert f"{output} holds epoch " in rest
-    assert rest.endswith("kcompile: interrupted\n")
+    assert re.search(rf"{output} holds epoch \d+ of 100; --resume goes on\n", done.stderr)
+    assert done.stderr.endswith("kcompile: interrupted\n")
     assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
 
 
-def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
+def test_a_terminal_gets_a_bar(tmp_path: Path, preset: Path) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*MAIN, "train", "friedman", "--epochs", "3", "-o", str(tmp_path / "net")],
+        [*MAIN, "train", "friedman", "--preset", str(preset), "-o", str(tmp_path / "net")],
         stdout=subprocess.PIPE,
         stderr=theirs,
         text=True,
@@ -99,5 +205,5 @@ def test_a_terminal_gets_a_bar(tmp_path: Path) -> None:
     os.close(ours)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, shown.decode()
-    assert b"epoch 3/3, loss " in shown
+    assert b"epoch 4/4, loss " in shown
     assert output.startswith(f"{tmp_path / 'net'}: 168 parameters, seed 0, test mse ")
