@@ -1,4 +1,4 @@
-"""The baseline of Table I: a four-layer MLP of about as many parameters, trained by the same recipe."""
+"""The baseline of Table I: a four-layer MLP of about as many parameters, by the same recipe."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ def train_baseline(
     wanted = build(chosen.plan(size), recipe, seed).parameter_count
     width = equal_width(given, answers, wanted)
     total = recipe.epochs if epochs is None else epochs
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
+    with one_thread():
         mlp = _mlp(given, width, answers)
+        _initialise(mlp, torch.Generator().manual_seed(seed))
         adam = torch.optim.AdamW(
             mlp.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
@@ -98,6 +98,15 @@ def train_baseline(
     return Baseline(
         mlp_parameters(given, width, answers), width, seed, metric, time.perf_counter() - began
     )
+
+
+def _initialise(mlp: nn.Module, generator: torch.Generator) -> None:
+    """Uniform within one over the square root of the fan, weights and biases, as torch does it."""
+    for step in mlp.children():
+        if isinstance(step, nn.Linear):
+            bound = step.in_features**-0.5
+            for values in (step.weight, step.bias):
+                nn.init.uniform_(values, -bound, bound, generator=generator)
 
 
 def mlp_parameters(inputs: int, width: int, outputs: int) -> int:

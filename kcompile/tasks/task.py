@@ -111,8 +111,8 @@ class Recipe:
         learning_rate: of AdamW.
         final_rate: where the learning rate ends, along a cosine over all steps; None: it stays.
         weight_decay: of AdamW.
-        anneal: the share of all epochs in which the weight of a potential rises evenly to 1, so that
-            modes are found while they are still joined; 0: it is 1 from the start.
+        anneal: the share of all epochs in which the weight of a potential rises evenly to 1, so
+            that modes are found while they are still joined; 0: it is 1 from the start.
         clip: the largest norm of a gradient; None: any.
         steps_per_epoch: batches an epoch, drawn with new noise each; None: a pass over the split.
         augment: what happens to training images, names in ``kcompile.tasks.augmentation``.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import platform
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,21 +89,6 @@ class Trained:
     test_metric_converged: float
     convergence_error: float
     seconds: float
-
-
-class Outcome(Protocol):
-    """What ``summary`` tells of a run: that of a ``Trained`` network or of a baseline."""
-
-    @property
-    def parameters(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def test_metric(self) -> float: ...
-    @property
-    def test_metric_converged(self) -> float: ...
-    @property
-    def seconds(self) -> float: ...
 
 
 def train(
@@ -362,31 +346,3 @@ def _diverged(what: str, epoch: int) -> TrainingDiverged:
 def _shown(value: object) -> str:
     text = str(value)
     return text if len(text) < 80 else f"{text[:77]}..."
-
-
-def summary(task: Task, size: str, results: Sequence[Outcome]) -> dict[str, Any]:
-    """What ``kcompile train --json`` writes about one or more runs.
-
-    Returns:
-        ``{"task", "size", "parameters", "seeds": [{"seed", "test_metric",
-        "test_metric_converged", "seconds"}], "mean", "sd"}``; mean and standard deviation (of the
-        sample; 0 for one run) are those of the converged score.
-    """
-    converged = [result.test_metric_converged for result in results]
-    return {
-        "task": task.name,
-        "size": size,
-        "metric": task.score,
-        "parameters": results[0].parameters,
-        "seeds": [
-            {
-                "seed": result.seed,
-                "test_metric": result.test_metric,
-                "test_metric_converged": result.test_metric_converged,
-                "seconds": round(result.seconds, 3),
-            }
-            for result in results
-        ],
-        "mean": statistics.fmean(converged),
-        "sd": statistics.stdev(converged) if len(converged) > 1 else 0.0,
-    }

@@ -16,7 +16,8 @@ from kcompile.frontend import Checkpoint, load, load_checkpoint, save_checkpoint
 from kcompile.nn import KirchhoffNet, converged_solution, training_solution
 from kcompile.tasks import Preset, Split, Task, get_task
 from kcompile.tasks.objectives import Regression
-from kcompile.tasks.training import Progress, Trained, summary, train
+from kcompile.tasks.summary import summary
+from kcompile.tasks.training import Progress, Trained, train
 
 SHIPPED = Path(__file__).parents[2] / "golden" / "friedman" / "model.safetensors"
 

@@ -1,0 +1,66 @@
+"""What is told of one or more runs of a task."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from kcompile.tasks.task import Task
+
+
+class Outcome(Protocol):
+    """What ``summary`` tells of a run: that of a ``Trained`` network or of a baseline."""
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were trained."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of initialisation and shuffling."""
+        ...
+
+    @property
+    def test_metric(self) -> float:
+        """The score as the training solver sees it."""
+        ...
+
+    @property
+    def test_metric_converged(self) -> float:
+        """The score by the converged equations."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """It took."""
+        ...
+
+
+def summary(task: Task, size: str, results: Sequence[Outcome]) -> dict[str, Any]:
+    """What ``kcompile train --json`` writes about one or more runs.
+
+    Returns:
+        ``{"task", "size", "parameters", "seeds": [{"seed", "test_metric",
+        "test_metric_converged", "seconds"}], "mean", "sd"}``; mean and standard deviation (of the
+        sample; 0 for one run) are those of the converged score.
+    """
+    converged = [result.test_metric_converged for result in results]
+    return {
+        "task": task.name,
+        "size": size,
+        "metric": task.score,
+        "parameters": results[0].parameters,
+        "seeds": [
+            {
+                "seed": result.seed,
+                "test_metric": result.test_metric,
+                "test_metric_converged": result.test_metric_converged,
+                "seconds": round(result.seconds, 3),
+            }
+            for result in results
+        ],
+        "mean": statistics.fmean(converged),
+        "sd": statistics.stdev(converged) if len(converged) > 1 else 0.0,
+    }
