@@ -292,7 +292,7 @@ class _Run:
                     on_progress(Progress(*at))
                 if done == goal.steps:
                     curve.append(float(f"{mean:.6g}"))
-            _require_sane(curve, self.net)
+            _require_sane(curve, self.net, goal.small_loss)
             if save is not None:
                 save(self.checkpoint(curve, {}, optimiser))
             if on_progress is not None:
@@ -312,7 +312,7 @@ class _Run:
         own = net.solver
         total, samples = 0.0, 0
         for done, batch in enumerate(goal.batches(epoch, like), 1):
-            if own.steps is not None:
+            if own.steps is not None and more[done - 1]:
                 net.solver = replace(own, steps=own.steps + int(more[done - 1]))
             try:
                 loss = goal.loss(net, batch)
@@ -329,13 +329,13 @@ class _Run:
             yield done, total / samples
 
 
-def _require_sane(curve: Sequence[float], net: KirchhoffNet) -> None:
+def _require_sane(curve: Sequence[float], net: KirchhoffNet, small: float) -> None:
     # The last step of an epoch may have ruined what no further loss has looked at.
     if not all(bool(torch.isfinite(parameter).all()) for parameter in net.parameters()):
         raise _diverged("a parameter became infinite or NaN", len(curve))
     # A loss may be negative (a likelihood), so its rise is measured from the best that was seen.
     first, last = curve[0], curve[-1]
-    if last - min(curve) > _RUNAWAY * max(abs(first), 1e-6):
+    if last - min(curve) > _RUNAWAY * max(abs(first), small):
         raise _diverged(f"the loss ran away from {first:.2g} to {last:.2g}", len(curve))
 
 

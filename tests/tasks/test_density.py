@@ -9,6 +9,7 @@ import torch
 
 from kcompile.nn import KirchhoffNet, push
 from kcompile.tasks import get_task, task_metrics
+from kcompile.tasks.building import build
 from kcompile.tasks.data import POTENTIALS, potential
 from kcompile.tasks.density import DRAWS
 from kcompile.tasks.objectives import objective
@@ -36,6 +37,46 @@ def test_samples_are_judged_where_there_is_a_density() -> None:
     assert metric.better == "lower"
     (scores,) = task_metrics("potential1", inside, inside + 0.1, None).values()
     assert scores["agreement"] == pytest.approx(abs(scores["software"] - scores["spice"]))
+
+
+@pytest.mark.parametrize("batch", [1, 6, 7])
+def test_draws_come_with_their_opposites(batch: int) -> None:
+    recipe = recipes.preset(recipes.FLOW, batch=batch, steps_per_epoch=3).recipe
+    goal = objective(recipes.density(), recipes.density().load(None), recipe)
+    found = list(goal.batches(2, torch.zeros(1)))
+    assert len(found) == 3
+    for z, _ in found:
+        assert z.shape == (batch, 2)
+        assert z.dtype == torch.float32
+        half = -(-batch // 2)
+        assert torch.equal(z[half:], -z[: batch - half])
+    assert not torch.equal(found[0][0], found[1][0])
+
+
+def test_the_weight_of_the_potential_rises_to_1_and_stays() -> None:
+    """A weight that ends below 1 would train for another density than it is judged by."""
+    recipe = recipes.preset(recipes.FLOW, epochs=10, steps_per_epoch=4, anneal=0.5).recipe
+    task = recipes.density()
+    goal = objective(task, task.load(None), recipe)
+    weights = [float(w) for epoch in range(1, 11) for _, w in goal.batches(epoch, torch.zeros(1))]
+    assert len(weights) == 40
+    assert 0 < weights[0] < 0.05
+    np.testing.assert_allclose(np.diff(weights[:21]), weights[1] - weights[0], rtol=1e-3)
+    assert weights[20:] == [1.0] * 20
+    plain = recipes.preset(recipes.FLOW).recipe
+    assert [
+        float(w) for _, w in objective(task, task.load(None), plain).batches(1, torch.zeros(1))
+    ] == [1.0] * 3
+    # Half the weight is half the potential's part of the loss.
+    preset = recipes.preset(recipes.FLOW)
+    net = build(preset.plan("s"), preset.recipe, 0)
+    z = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        none, half, whole = (
+            float(goal.loss(net, (z, torch.tensor(weight)))) for weight in (0.0, 0.5, 1.0)
+        )
+    assert half == pytest.approx((none + whole) / 2, rel=1e-5)
+    assert whole > none
 
 
 @pytest.mark.parametrize("name", POTENTIALS)

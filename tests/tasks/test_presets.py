@@ -216,6 +216,7 @@ def swapped(old: str, new: str, text: str = SUPERVISED) -> str:
         (swapped("epochs = 4", "epochs = 0"), "tiny.training.epochs is 0"),
         (swapped("clip = 1.0", "clip = -1.0"), "tiny.training.clip is -1.0"),
         (swapped("clip = 1.0", "weight_decay = -1.0"), "tiny.training.weight_decay is -1.0"),
+        (swapped("clip = 1.0", "anneal = 1.5"), "tiny.training.anneal is 1.5, not a share"),
         (swapped("clip = 1.0", "learning_rat = 1.0"), "tiny.training.learning_rat is unknown"),
         (swapped("clip = 1.0", 'augment = ["swirl"]'), "tiny.training.augment[0] is 'swirl'"),
         (swapped("clip = 1.0", 'augment = "flip"'), "tiny.training.augment is 'flip', not a list"),

@@ -22,7 +22,7 @@ KINDS = {
     "regression": (recipes.regression, recipes.SUPERVISED),
     "images": (recipes.images, recipes.IMAGES),
     "points": (recipes.points, recipes.FLOW),
-    "density": (recipes.density, recipes.FLOW),
+    "density": (recipes.density, f"{recipes.FLOW}anneal = 0.8\n"),
 }
 
 

@@ -15,7 +15,7 @@ from kcompile.errors import SolverError, StorageError, TrainingDiverged, UsageEr
 from kcompile.frontend import Checkpoint, load, load_checkpoint, save_checkpoint
 from kcompile.nn import KirchhoffNet, converged_solution, training_solution
 from kcompile.tasks import Preset, Split, Task, get_task
-from kcompile.tasks.objectives import Regression
+from kcompile.tasks.objectives import Generation, Regression
 from kcompile.tasks.summary import summary
 from kcompile.tasks.training import Progress, Trained, train
 
@@ -206,6 +206,18 @@ def test_a_negative_loss_that_falls_is_no_runaway(monkeypatch: pytest.MonkeyPatc
     chosen = recipes.preset(recipes.SUPERVISED, batch=64)
     result = train(recipes.regression(), preset=chosen, epochs=3)
     assert result.checkpoint.training["curve"] == [0.5, -1000.0, -1040.0]
+
+
+def test_a_likelihood_that_begins_near_0_may_rise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a potential is annealed its loss rises, and the first is a matter of chance."""
+    losses = iter([0.001, 1.5, 2.0])
+    monkeypatch.setattr(
+        Generation, "loss",
+        lambda self, net, batch: 0.0 * sum(p.sum() for p in net.parameters()) + next(losses),
+    )  # fmt: skip
+    chosen = recipes.preset(recipes.FLOW, steps_per_epoch=1)
+    result = train(recipes.points(), preset=chosen, epochs=3)
+    assert result.checkpoint.training["curve"] == [0.001, 1.5, 2.0]
 
 
 def test_the_last_step_of_an_epoch_may_not_ruin_what_is_saved(

@@ -51,6 +51,8 @@ class Objective(ABC):
     """
 
     loss_name: ClassVar[str]
+    small_loss: ClassVar[float] = 1.0
+    """A first loss below this says nothing of how far a loss may rise (nats may begin near 0)."""
 
     def __init__(self, task: Task, split: Split, recipe: Recipe, seed: int) -> None:
         self.task = task

@@ -74,6 +74,7 @@ class Regression(Supervised):
     """Mean squared error."""
 
     loss_name = "mse"
+    small_loss = 1e-6
     tolerance = 1e-6
 
     def targets(self, targets: np.ndarray, like: Tensor) -> Tensor:

@@ -167,13 +167,19 @@ def _not_negative(entry: Field) -> float:
     return value
 
 
+def _share(entry: Field) -> float:
+    if not 0 <= (value := entry.number()) <= 1:
+        raise entry.bad("a share between 0 and 1")
+    return value
+
+
 _RECIPE: Mapping[str, Callable[[Field], Any]] = {
     "epochs": _whole,
     "batch": _whole,
     "learning_rate": _positive,
     "final_rate": _not_negative,
     "weight_decay": _not_negative,
-    "anneal": _not_negative,
+    "anneal": _share,
     "clip": _positive,
     "steps_per_epoch": _whole,
     "augment": lambda entry: tuple(name.text() for name in entry.items()),
