@@ -109,7 +109,8 @@ def _ways(side: int, device: str) -> tuple[_Way, _Way, int]:
 
     def gradients(field, at, adjoint, params):
         at = at.clone().requires_grad_()
-        return torch.autograd.grad(field(at), (at, params), adjoint)
+        of_at, of_params = torch.autograd.grad(field(at), (at, params), adjoint)
+        return of_at, of_params
 
     def ours() -> torch.Tensor:
         with torch.no_grad():

@@ -7,12 +7,16 @@ row 0 and dropped at the end. Solves are torchdiffeq's.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+import torchdiffeq
 from torch import Tensor, nn
-from torchdiffeq import odeint, odeint_adjoint
 
-PUBLISHED = {
+_untyped: Any = torchdiffeq
+
+PUBLISHED: dict[str, Any] = {
     "method": "dopri5",
     "rtol": 1e-3,
     "atol": 1e-3,
@@ -28,6 +32,9 @@ class PlainLayer(nn.Module):
         src, dst: ``int[E]``, 0 is ground.
         params: ``[2, E]``.
     """
+
+    src: Tensor
+    dst: Tensor
 
     def __init__(self, src: np.ndarray, dst: np.ndarray, params: Tensor) -> None:
         super().__init__()
@@ -63,11 +70,13 @@ class PlainNetwork(nn.Module):
         """``[B, 1]`` of ``[B, inputs]``, with gradients by the adjoint equation."""
         missing = self.nodes - inputs.shape[1]
         v = torch.cat((inputs, inputs.new_zeros(len(inputs), missing)), dim=1)
-        return odeint_adjoint(self.layer, v, v.new_tensor([0.0, 1.0]), **PUBLISHED)[-1][:, -1:]
+        return _untyped.odeint_adjoint(self.layer, v, v.new_tensor([0.0, 1.0]), **PUBLISHED)[-1][
+            :, -1:
+        ]
 
 
 def solve(field, v: Tensor, method: str, tolerance: float) -> Tensor:
     """The voltages ``[B, N]`` at t = 1, all samples under one tolerance as torchdiffeq has it."""
     times = v.new_tensor([0.0, 1.0])
     with torch.no_grad():
-        return odeint(field, v, times, method=method, rtol=tolerance, atol=tolerance)[-1]
+        return _untyped.odeint(field, v, times, method=method, rtol=tolerance, atol=tolerance)[-1]

@@ -85,7 +85,7 @@ class CompiledForm(Form):
                     slots.append(4 * len(given) + len(values))
                     values.append(_array(value).take(wiring.order))
                 else:
-                    values.append(np.full(1, value, dtype))
+                    values.append(_constant(float(value), dtype))
             given.append(kernels.Coefficients(wiring, values))
         conductance = None if capacitance is None else _array(1 / capacitance)
         layer = CompiledLayer(nodes, given, conductance, dtype)
@@ -261,6 +261,11 @@ _rk4: Callable[..., tuple[Tensor, Tensor]] = cast(Any, _Rk4).apply
 
 def _array(tensor: Tensor) -> Reals:
     return tensor.detach().contiguous().numpy()
+
+
+@lru_cache
+def _constant(value: float, dtype: np.dtype[Any]) -> Reals:
+    return np.full(1, value, dtype)
 
 
 @lru_cache

@@ -78,8 +78,10 @@ class KirchhoffNet(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The type that its circuit computes in: that of its parameters."""
-        edges = (batch for layer in self.phases for batch in layer.batches)
-        return next((batch.params.dtype for batch in edges), torch.float32)
+        for layer in self.phases:
+            for batch in layer.batches:
+                return batch.params.dtype
+        return torch.float32
 
     @property
     def parameter_count(self) -> int:

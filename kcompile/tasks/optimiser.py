@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from kcompile.errors import CheckpointError
 from kcompile.frontend.records import Checkpoint
@@ -27,17 +28,17 @@ class Optimiser:
         steps: batches in an epoch.
     """
 
-    def __init__(self, net: KirchhoffNet, recipe: Recipe, steps: int) -> None:
-        self._net = net
+    def __init__(self, net: nn.Module, recipe: Recipe, steps: int) -> None:
         self._recipe = recipe
         self._total = recipe.epochs * steps
         self._parameters = list(net.parameters())
-        self._adam = torch.optim.AdamW(
-            self._parameters,
-            lr=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
+        self._state = [
+            {
+                **{name: torch.zeros_like(parameter) for name in _MOMENTS},
+                "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+            }
+            for parameter in self._parameters
+        ]
 
     def step(self, loss: Tensor, number: int) -> None:
         """Moves the parameters down a loss's gradient.
@@ -47,23 +48,49 @@ class Optimiser:
             number: of this step, from 1 over all epochs; the learning rate goes by it.
         """
         recipe = self._recipe
+        rate = recipe.learning_rate
         if recipe.final_rate is not None:
             turn = 0.5 * (1 + math.cos(math.pi * (number - 1) / self._total))
-            rate = recipe.final_rate + (recipe.learning_rate - recipe.final_rate) * turn
-            for group in self._adam.param_groups:
-                group["lr"] = rate
+            rate = recipe.final_rate + (rate - recipe.final_rate) * turn
         for parameter in self._parameters:
             parameter.grad = None
         torch.autograd.backward(loss)
         if recipe.clip is not None:
             torch.nn.utils.clip_grad_norm_(self._parameters, recipe.clip)
-        self._adam.step()  # pyright: ignore[reportUnknownMemberType]
+        self._move(rate)
+
+    @torch.no_grad()
+    def _move(self, rate: float) -> None:
+        # The function behind torch.optim.AdamW: the class around it takes longer than the update
+        # of a small network.
+        used = [
+            (parameter, parameter.grad, state)
+            for parameter, state in zip(self._parameters, self._state, strict=True)
+            if parameter.grad is not None
+        ]
+        if not used:
+            return
+        adamw(
+            [parameter for parameter, _, _ in used],
+            [gradient for _, gradient, _ in used],
+            [state["exp_avg"] for _, _, state in used],
+            [state["exp_avg_sq"] for _, _, state in used],
+            [],
+            [state["step"] for _, _, state in used],
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=rate,
+            weight_decay=self._recipe.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Its moments and step counts, ``<parameter>.<name>``, as a checkpoint stores them."""
         arrays: dict[str, NDArray[Any]] = {}
-        for number, parameter in enumerate(self._net.parameters()):
-            state: dict[str, Tensor] = self._adam.state[parameter]
+        for number, state in enumerate(self._state):
             for name in (*_MOMENTS, "step"):
                 values = state[name].detach().cpu().numpy().copy()
                 arrays[f"{number}.{name}"] = np.atleast_1d(values)
@@ -76,7 +103,7 @@ class Optimiser:
             CheckpointError: it is of another network.
         """
         known = KirchhoffNet.from_checkpoint(checkpoint)
-        ours, theirs = list(self._net.parameters()), list(known.parameters())
+        ours, theirs = self._parameters, list(known.parameters())
         if [p.shape for p in ours] != [p.shape for p in theirs]:
             raise CheckpointError("the checkpoint is of another network")
         with torch.no_grad():
@@ -87,7 +114,7 @@ class Optimiser:
                 }
                 step = self._stored(checkpoint, f"{number}.step", torch.Size([1]))[0]
                 parameter.copy_(stored)
-                self._adam.state[parameter] = {
+                self._state[number] = {
                     **{name: moment.to(parameter) for name, moment in state.items()},
                     "step": step.to(parameter.device, torch.float32),
                 }

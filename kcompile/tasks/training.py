@@ -312,20 +312,23 @@ class _Run:
         own = net.solver
         total, samples = 0.0, 0
         for done, batch in enumerate(goal.batches(epoch, like), 1):
-            if own.steps is not None and more[done - 1]:
-                net.solver = replace(own, steps=own.steps + int(more[done - 1]))
+            extra = int(more[done - 1])
+            if own.steps is not None and extra:
+                net.solver = replace(own, steps=own.steps + extra)
             try:
                 loss = goal.loss(net, batch)
             except SolverError as error:
                 raise _diverged(f"the solver cannot follow ({error})", epoch) from error
             finally:
-                net.solver = own
+                if extra:
+                    net.solver = own
             value = loss.item()
             if not math.isfinite(value):
                 raise _diverged(f"the loss became {value}", epoch)
             optimiser.step(loss, (epoch - 1) * goal.steps + done)
-            total += value * len(batch[0])
-            samples += len(batch[0])
+            count = batch[0].shape[0]
+            total += value * count
+            samples += count
             yield done, total / samples
 
 

@@ -52,6 +52,7 @@ def test_every_sample_takes_the_steps_that_scipy_takes(pair, method, phi: Phi) -
         while solver.status == "running":
             solver.step()
             middle = np.linspace(solver.t_old, solver.t, 5)
+            assert solution.interpolant is not None
             at = solution.interpolant(middle)
             np.testing.assert_allclose(at, solver.dense_output()(middle).T, rtol=1e-9, atol=1e-10)
         np.testing.assert_allclose(solution.final, solver.y, rtol=1e-9, atol=1e-10)
@@ -79,6 +80,7 @@ def test_no_sample_depends_on_the_others_by_a_bit(
         np.testing.assert_array_equal(alone.final, solution.final)
         assert (solution.interpolant is not None) == dense
         if solution.interpolant is not None:
+            assert alone.interpolant is not None
             np.testing.assert_array_equal(alone.interpolant(times), solution.interpolant(times))
 
 
@@ -106,6 +108,7 @@ def test_a_waveform_is_as_good_between_the_steps(pair, method) -> None:
     [solution] = integrate(
         lambda v: -v, np.array([[1.0, 2.0]]), 3.0, Settings(1e-9, 1e-9), pair, [True]
     )
+    assert solution.interpolant is not None
     times = np.linspace(0.0, 3.0, 1001)
     expected = np.exp(-times)[:, None] * [1.0, 2.0]
     np.testing.assert_allclose(solution.interpolant(times), expected, atol=2e-8)
