@@ -64,7 +64,7 @@ class Size:
         repeats: of what takes a second.
         starts: of what takes a fraction of one.
         samples: that the reference is solved for.
-        epochs: of training; the slow way is trained for a hundredth of them, at least one.
+        epochs: of training; the slow way is trained for a few of them, at least one.
         batch: images in a training step whose memory is measured.
     """
 
