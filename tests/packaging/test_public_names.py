@@ -17,12 +17,13 @@ CLASSES = {
 }  # fmt: skip
 
 # Imports every module of the package, then says what kind of thing each public name is. A module
-# that bears the name of a function would have taken its place.
+# that bears the name of a function would have taken its place. The compiled kernel's library looks
+# like a module and is none.
 AFTER_ALL_MODULES = """\
 import importlib, json, pkgutil, sys
 import kcompile
 for module in pkgutil.walk_packages(kcompile.__path__, "kcompile."):
-    if not module.name.endswith("pyspice_child"):
+    if not module.name.endswith(("pyspice_child", "libkcompile_kernels")):
         importlib.import_module(module.name)
 kinds = {name: type(getattr(kcompile, name)).__name__ for name in kcompile.__all__}
 json.dump({"kinds": kinds, "imported": sorted(sys.modules)}, sys.stdout)

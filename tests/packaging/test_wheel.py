@@ -39,8 +39,10 @@ print(*suites())
 """
 
 
-def test_wheel_holds_every_module_template_and_family(installation: Installation) -> None:
-    expected = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kcompile").rglob("*.py")}
+def test_wheel_holds_every_module_preset_template_and_family(installation: Installation) -> None:
+    files = [*(ROOT / "kcompile").rglob("*.py"), *(ROOT / "kcompile").rglob("*.toml")]
+    expected = {path.relative_to(ROOT).as_posix() for path in files}
+    assert "kcompile/tasks/presets/friedman.toml" in expected
     for data in ("templates", "pdk"):
         files = [path for path in (ROOT / data).rglob("*") if path.is_file()]
         assert files
