@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kcompile.tasks.data import Source
 
 
-@click.group()
+@click.group(subcommand_metavar="COMMAND")
 def data() -> None:
     """Lists and fetches the data sets that tasks train with."""
 
@@ -22,7 +22,7 @@ def data() -> None:
 @data.command("list")
 @json_option
 def list_sets(*, json_file: Path | None) -> None:
-    """Says which data sets there are, where they come from, and which are in the cache."""
+    """Lists data sets, their origins, and which are in the cache."""
     from kcompile.files import write_json
     from kcompile.tasks.data import IMAGE_SETS, SOURCES, cache_folder
 

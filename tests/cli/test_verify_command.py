@@ -101,7 +101,10 @@ def check_numbers(said: dict[str, Any], outputs: Path, expected: FloatArray) -> 
     with np.load(outputs) as stored:
         assert set(stored.files) == {"inputs", "spice", "reference"}
         np.testing.assert_array_equal(stored["inputs"], INPUTS)
-        np.testing.assert_allclose(stored["reference"], expected, atol=1e-6)
+        # As exact as it says, and far more so than the comparison needs.
+        close = 1.2 * said["reference"]["convergence_error"] + 1e-8
+        assert close < 1e-2 * said["summary"]["tolerance"]
+        np.testing.assert_allclose(stored["reference"], expected, rtol=0, atol=close)
         assert stored["spice"].shape == stored["reference"].shape == (3, 1)
         error = abs(stored["spice"] - stored["reference"])
         peak = abs(stored["reference"]).max()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -125,7 +126,7 @@ print(json.dumps([float(analysis[node][-1]) for node in ("n1", "n2", "n3")]), fl
 def test_pyspice_simulates_it() -> None:
     """In a process of its own: libngspice may crash when it is unloaded."""
     try:
-        find_pyspice()
+        library = find_pyspice().path
     except SimulatorNotFound as error:
         pytest.skip(str(error))
     chosen = real_ngspice().path
@@ -133,6 +134,7 @@ def test_pyspice_simulates_it() -> None:
     support = Path(__file__).resolve().parents[1] / "support"
     done = subprocess.run(
         [sys.executable, "-c", TRANSIENT, str(support)],
+        env={**os.environ, "NGSPICE_LIBRARY_PATH": library},
         capture_output=True,
         text=True,
         timeout=120,

@@ -51,6 +51,6 @@ def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]
 
 
 def answers(path: Path, inputs: FloatArray) -> FloatArray:
-    """What the network in a checkpoint gives, ``[S, M]``, by the golden solution of its ODE."""
+    """What the network in a checkpoint gives, ``[S, M]``, by a solution of its ODE to 1e-7."""
     model = load(path)
-    return solve(model.graph, model.initial_voltages(inputs), 1e-3).outputs
+    return solve(model.graph, model.initial_voltages(inputs), 1e-7).outputs
