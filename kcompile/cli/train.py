@@ -135,9 +135,9 @@ def _train(task: Task, path: Path, resume: bool, label: str, **settings: Any) ->
     from kcompile.tasks.plots import plot_loss
     from kcompile.tasks.training import train as run
 
-    with _progress(label, path) as show:
+    with _progress(label, path) as (show, tested):
         result = run(
-            task, resume=_unfinished(path) if resume else None, on_progress=show,
+            task, resume=_unfinished(path) if resume else None, on_progress=show, on_test=tested,
             save=partial(save, path), **settings,
         )  # fmt: skip
     plot = path.with_suffix(".png")
@@ -199,8 +199,10 @@ def _outcome(result: Trained, score: str, path: Path) -> str:
 
 
 @contextmanager
-def _progress(name: str, path: Path) -> Generator[Callable[[Progress], None]]:
-    """Shows how training goes: a bar on a terminal, else a few plain lines."""
+def _progress(
+    name: str, path: Path
+) -> Generator[tuple[Callable[[Progress], None], Callable[[int, int], None]]]:
+    """Shows how training and testing go: a bar on a terminal, else a few plain lines."""
     last: Progress | None = None
     with _bar(name) if sys.stderr.isatty() else nullcontext(_Lines(name)) as draw:
 
@@ -210,7 +212,7 @@ def _progress(name: str, path: Path) -> Generator[Callable[[Progress], None]]:
             draw(progress)
 
         try:
-            yield show
+            yield show, draw.tested
         except KeyboardInterrupt:
             if last is not None and last.epoch:
                 click.echo(
@@ -220,7 +222,7 @@ def _progress(name: str, path: Path) -> Generator[Callable[[Progress], None]]:
 
 
 @contextmanager
-def _bar(name: str) -> Generator[Callable[[Progress], None]]:
+def _bar(name: str) -> Generator[_Bar]:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -231,13 +233,21 @@ def _bar(name: str) -> Generator[Callable[[Progress], None]]:
         TextColumn("{task.fields[state]}", markup=False),
     ]
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        entry = bar.add_task(name, total=None, state="starting")
+        yield _Bar(partial(bar.update, bar.add_task(name, total=None, state="starting")))
 
-        def draw(progress: Progress) -> None:
-            state = f"epoch {progress.epoch}/{progress.epochs}, {_state(progress)}"
-            bar.update(entry, completed=progress.share, total=progress.epochs, state=state)
 
-        yield draw
+class _Bar:
+    """A bar on a terminal."""
+
+    def __init__(self, update: Callable[..., None]) -> None:
+        self._update = update
+
+    def __call__(self, progress: Progress) -> None:
+        state = f"epoch {progress.epoch}/{progress.epochs}, {_state(progress)}"
+        self._update(completed=progress.share, total=progress.epochs, state=state)
+
+    def tested(self, done: int, total: int) -> None:
+        self._update(completed=done, total=total, state=f"testing, {done}/{total} certain")
 
 
 class _Lines:
@@ -258,6 +268,12 @@ class _Lines:
             f"{self._name}: epoch {progress.share:.4g}/{progress.epochs}, {_state(progress)}",
             err=True,
         )
+
+    def tested(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._spoke >= _QUIET_SECONDS:
+            self._spoke = now
+            click.echo(f"{self._name}: testing, {done}/{total} samples certain", err=True)
 
 
 def _state(progress: Progress) -> str:

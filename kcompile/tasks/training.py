@@ -102,6 +102,7 @@ def train(
     device: str = "cpu",
     resume: Checkpoint | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    on_test: Callable[[int, int], None] | None = None,
     save: Callable[[Checkpoint], None] | None = None,
 ) -> Trained:
     """Trains one network; the same arguments give the same checkpoint.
@@ -117,6 +118,8 @@ def train(
         device: where torch computes, such as ``cuda``; the test split is judged on the CPU.
         resume: a checkpoint of the same run, to go on from.
         on_progress: called after every batch, and after every epoch once its checkpoint is saved.
+        on_test: called while the trained network is tested, with the samples whose answers are
+            certain and with all.
         save: given a checkpoint after every epoch and a last one with the test scores.
 
     Raises:
@@ -143,7 +146,7 @@ def train(
         net.to(place)
         curve = run.train(goal, resume, on_progress, save, began)
         net.to("cpu")
-        tested = goal.test(net, as_trained=True)
+        tested = goal.test(net, as_trained=True, on_progress=on_test)
     scores = {
         "test_metric": tested.as_trained if tested.as_trained is not None else tested.score,
         "test_metric_converged": tested.score,

@@ -205,5 +205,6 @@ def test_a_terminal_gets_a_bar(tmp_path: Path, preset: Path) -> None:
     os.close(ours)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, shown.decode()
-    assert b"epoch 4/4, loss " in shown
+    # A network this small is trained between two frames; the last one is seen for sure.
+    assert re.search(rb"testing, \d+/\d+ certain", shown)
     assert output.startswith(f"{tmp_path / 'net'}: 168 parameters, seed 0, test mse ")
