@@ -96,7 +96,7 @@ def points_plot(samples: FloatArray, data: FloatArray | None, title: str) -> Fig
     frame = _frame([points for _, points in clouds])
     wide, high = frame[1] - frame[0]
     with mpl.rc_context(STYLE):
-        figure = _figure((4.9 * len(clouds), 1.1 + float(np.clip(4.0 * high / wide, 2.0, 8.0))))
+        figure = _figure((4.9 * len(clouds), 1.5 + float(np.clip(4.0 * high / wide, 2.0, 8.0))))
         row = figure.subplots(1, len(clouds), squeeze=False)[0]
         for axes, (name, points) in zip(row, clouds, strict=True):
             _cloud(axes, points, GREY if name == "data" else BLUE, frame)
