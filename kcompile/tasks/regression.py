@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kcompile.errors import UsageError
+from kcompile.errors import DataError, UsageError
 from kcompile.ir import FloatArray
 from kcompile.tasks.data import load_table
 from kcompile.tasks.data.packages import optional
@@ -26,8 +26,13 @@ def scaled_split(x: FloatArray, y: FloatArray, test_share: float) -> Split:
         test_share: how much of it is held out.
 
     Raises:
+        DataError: there are too few samples for two parts.
         MissingExtra: scikit-learn is not installed.
     """
+    if len(y) < 2:
+        raise DataError(
+            f"too few samples to train and to test with: {len(y)}", hint="give two or more"
+        )
     divide = optional("sklearn.model_selection", "the split").train_test_split
     parts = divide(x, y[:, None], test_size=test_share, random_state=_SPLIT_SEED)
     train_x, test_x, train_y, test_y = (np.asarray(part, dtype=np.float64) for part in parts)

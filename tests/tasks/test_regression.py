@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from kcompile.errors import InputError, MissingExtra, UsageError
+from kcompile.errors import DataError, InputError, MissingExtra, UsageError
 from kcompile.frontend import Checkpoint, Model, PhaseRecord, Samples
 from kcompile.tasks import METRICS, TASKS, first_samples, get_task, task_metrics
 from kcompile.tasks.building import build
@@ -55,6 +55,12 @@ def test_the_split_scales_by_its_training_part_alone() -> None:
     whole = np.concatenate((split.train_targets, split.test_targets))
     assert whole.min() < 0 or whole.max() > 1
     assert np.isfinite(split.test_inputs).all()
+
+
+def test_a_single_sample_makes_no_split() -> None:
+    """Catches scikit-learn's own error, which names arguments that nobody gave."""
+    with pytest.raises(DataError, match="too few samples .*: 1"):
+        scaled_split(np.ones((1, 2)), np.ones(1), test_share=0.3)
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,13 @@ class _Recorders:
 
     def __init__(self) -> None:
         class Recorder:
-            """Keeps its arguments and its state."""
+            """Keeps its arguments and its state; a pickle may make one without arguments."""
+
+            arguments: tuple[object, ...] = ()
+            state: object = None
 
             def __init__(self, *arguments: object) -> None:
                 self.arguments = arguments
-                self.state: object = None
 
             def __setstate__(self, state: object) -> None:
                 self.state = state

@@ -111,6 +111,8 @@ def housing_from_parquet(content: bytes, path: Path) -> Table:
 
 def _housing_from_text(content: bytes, path: Path) -> Table:
     """The features that scikit-learn derives from the table as it was published in 1997."""
+    if not content.strip():
+        raise DataError("is empty", where=path, hint="copy or download it again")
     try:
         raw = np.loadtxt(io.BytesIO(content), delimiter=",", ndmin=2, dtype=np.float64)
     except ValueError as error:

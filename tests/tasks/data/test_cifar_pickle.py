@@ -163,6 +163,20 @@ def test_pickles_of_something_else_are_refused(
     assert caught.value.where == str(tmp_path / "data_batch_1")
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"c_codecs\nencode\n)\x81K\x01",
+        b"U\x04datacnumpy.core.multiarray\n_reconstruct\n)\x81U\x06labels]",
+        b"U\x04datac_codecs\nencode\n)\x81U\x06labels]",
+    ],
+)
+def test_objects_that_were_never_initialised_are_refused(entry: bytes) -> None:
+    """Catches recorders without arguments and state: a pickle may pass by their __init__."""
+    with pytest.raises(DataError, match="holds no batch of images"):
+        read_batch(b"\x80\x02}(" + entry + b"u.", PATH)
+
+
 def test_cut_batches_are_refused() -> None:
     content = python2_pickle(PIXELS, LABELS)
     for length in [*range(0, 300, 3), len(content) - 1]:

@@ -86,6 +86,7 @@ def test_housing_as_parquet(tmp_path: Path, name: str) -> None:
     ("name", "content", "complaint"),
     [
         ("cal_housing.data", RAW[:-40].encode(), "is not a table of numbers"),
+        ("cal_housing.data", b"\n", "is empty"),
         ("cal_housing.data", b"1,2,3\n4,5,6\n", "has 3 columns, not 9"),
         ("cal_housing.data", b"1,2,3,4,5,6,0,8,9\n", "a block without households"),
         ("cal_housing.data", b"1,2,3,4,5,6,7,nan,9\n", "not finite"),
