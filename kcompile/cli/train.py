@@ -91,6 +91,8 @@ def train(
 
     if mlp and (resume or output):
         raise UsageError("--mlp writes no checkpoint", hint="leave -o and --resume out")
+    if mlp and device != "cpu":
+        raise UsageError("--mlp trains on the CPU", where="--device", hint="leave it out")
     target = output or Path(f"{chosen.name}.safetensors")
     for place in (None if mlp else target, json_file):
         if place is not None:

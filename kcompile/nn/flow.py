@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from kcompile.errors import UsageError
+from kcompile.errors import InputError, UsageError
 from kcompile.nn.network import KirchhoffNet
 from kcompile.nn.solver import Solver, integrate
 
@@ -32,9 +32,10 @@ def log_density(net: KirchhoffNet, x: Tensor, solver: Solver | None = None) -> T
 
     Raises:
         UsageError: the network is no flow.
+        InputError: the outputs are not of N values.
         SolverError: the solver cannot go on.
     """
-    _require_flow(net)
+    _require_flow(net, x)
     state = _with_row(x.to(net.dtype))
     for layer in reversed(list(net.phases)):
         state = integrate(
@@ -58,9 +59,10 @@ def push(net: KirchhoffNet, z: Tensor, solver: Solver | None = None) -> tuple[Te
 
     Raises:
         UsageError: the network is no flow.
+        InputError: the draws are not of N values.
         SolverError: the solver cannot go on.
     """
-    _require_flow(net)
+    _require_flow(net, z)
     state = _with_row(z.to(net.dtype))
     for layer in net.phases:
         state = integrate(
@@ -73,7 +75,7 @@ def _with_row(x: Tensor) -> Tensor:
     return torch.cat((x.T, x.new_zeros(1, len(x))))
 
 
-def _require_flow(net: KirchhoffNet) -> None:
+def _require_flow(net: KirchhoffNet, samples: Tensor) -> None:
     nodes = {layer.nodes for layer in net.phases}
     every = len(nodes) == 1 and net.inputs in nodes
     whole = every and list(net.outputs) == list(range(1, net.inputs + 1))
@@ -82,4 +84,8 @@ def _require_flow(net: KirchhoffNet) -> None:
         raise UsageError(
             "the network has no density: not all of its nodes are given, kept and read",
             hint="use layers of one size, without residual, encoder or head",
+        )
+    if samples.ndim != 2 or samples.shape[1] != net.inputs:
+        raise InputError(
+            f"samples of shape {list(samples.shape)}", hint=f"give [samples, {net.inputs}]"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from kcompile.errors import UsageError
 from kcompile.nn.threads import one_thread
 from kcompile.tasks.building import build
 from kcompile.tasks.objectives import objective
+from kcompile.tasks.optimiser import Optimiser
 from kcompile.tasks.task import Kind, Preset, Split, Task
 
 _MOST = 4096
@@ -70,28 +71,23 @@ def train_baseline(
     if task.kind is not Kind.REGRESSION:
         raise UsageError(f"no MLP for {task.name}", hint="the baseline is for regression tasks")
     chosen = preset or task.preset()
-    recipe = chosen.recipe
+    recipe = chosen.recipe if epochs is None else replace(chosen.recipe, epochs=epochs)
     began = time.perf_counter()
     data = task.load(None) if split is None else split
     goal = objective(task, data, recipe, seed)
     given, answers = data.train_inputs.shape[1], data.train_targets.shape[1]
     wanted = build(chosen.plan(size), recipe, seed).parameter_count
     width = equal_width(given, answers, wanted)
-    total = recipe.epochs if epochs is None else epochs
     with one_thread():
         mlp = _mlp(given, width, answers)
         _initialise(mlp, torch.Generator().manual_seed(seed))
-        adam = torch.optim.AdamW(
-            mlp.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-        )
-        for epoch in range(1, total + 1):
-            for inputs, targets in goal.batches(epoch, next(mlp.parameters())):
-                loss = functional.mse_loss(mlp(inputs), targets)
-                adam.zero_grad()
-                torch.autograd.backward(loss)
-                adam.step()  # pyright: ignore[reportUnknownMemberType]
+        optimiser = Optimiser(mlp, recipe, goal.steps)
+        for epoch in range(1, recipe.epochs + 1):
+            batches = goal.batches(epoch, next(mlp.parameters()))
+            for number, (inputs, targets) in enumerate(batches, (epoch - 1) * goal.steps + 1):
+                optimiser.step(functional.mse_loss(mlp(inputs), targets), number)
             if on_epoch is not None:
-                on_epoch(epoch, total)
+                on_epoch(epoch, recipe.epochs)
         with torch.no_grad():
             outputs: Tensor = mlp(torch.tensor(data.test_inputs).float())
     metric = task.metric.value(outputs.double().numpy(), data.test_targets)

@@ -119,6 +119,7 @@ def test_the_baseline_has_about_as_many_parameters(preset: Path, tmp_path: Path)
         (5, ("friedman", "-o", "bad.toml/net"), "bad.toml/net: not a directory"),
         (5, ("friedman", "--json", "bad.toml/facts"), "bad.toml/facts: not a directory"),
         (2, ("friedman", "--mlp", "-o", "net"), "--mlp writes no checkpoint"),
+        (2, ("friedman", "--mlp", "--device", "cuda"), "--device: --mlp trains on the CPU"),
         (2, ("twomoon", "--mlp"), "no MLP for twomoon; the baseline is for regression tasks"),
     ],
 )
@@ -138,6 +139,24 @@ def test_a_network_that_does_not_fit_the_data_is_said(tmp_path: Path) -> None:
     path.write_text(recipes.SUPERVISED)
     said = refused(tmp_path, 3, "train", "friedman", "--preset", path, "-o", tmp_path / "net")
     assert "[64, 5]" in said or "[16, 5]" in said
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "change", "complaint"),
+    [
+        ("friedman", recipes.SUPERVISED, ('"last1"', '"last2"'), "gives [2] values a sample for 1"),
+        ("twomoon", recipes.FLOW, ("num_node = 3", "num_node = 4"), "samples of shape [32, 2]"),
+    ],
+)
+def test_outputs_that_do_not_fit_the_data_are_said_at_once(
+    task: str, text: str, change: tuple[str, str], complaint: str, tmp_path: Path
+) -> None:
+    """Catches an answer that is stretched over two outputs and refused when all is trained."""
+    path = tmp_path / "tiny.toml"
+    inputs = {"friedman": "inputs = 5", "twomoon": "inputs = 3"}[task]
+    path.write_text(re.sub(r"inputs = \d", inputs, text.replace(*change)))
+    said = refused(tmp_path, 3, "train", task, "--preset", path, "-o", tmp_path / "net")
+    assert complaint in said
 
 
 def test_a_file_that_outgrows_its_limit_keeps_the_one_before(preset: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kcompile.errors import TrainingDiverged
+from kcompile.errors import InputError, TrainingDiverged
 from kcompile.ir import FloatArray
 from kcompile.nn import KirchhoffNet, converge
 from kcompile.tasks.augmentation import augment
@@ -84,7 +85,10 @@ class Regression(Supervised):
     def loss(self, net: KirchhoffNet, batch: Batch) -> Tensor:
         """See ``Objective``."""
         inputs, targets = batch
-        return functional.mse_loss(net(inputs), targets)
+        outputs = net(inputs)
+        if outputs.shape != targets.shape:  # torch would stretch one of them
+            raise _misfit(outputs, f"{targets.shape[1]} answers")
+        return functional.mse_loss(outputs, targets)
 
 
 class Classification(Supervised):
@@ -100,4 +104,18 @@ class Classification(Supervised):
     def loss(self, net: KirchhoffNet, batch: Batch) -> Tensor:
         """See ``Objective``."""
         inputs, targets = batch
-        return functional.cross_entropy(net(inputs), targets)
+        outputs = net(inputs)
+        if outputs.ndim != 2 or outputs.shape[1] < self._classes:
+            raise _misfit(outputs, f"{self._classes} classes")
+        return functional.cross_entropy(outputs, targets)
+
+    @cached_property
+    def _classes(self) -> int:
+        return int(self.split.train_targets.max(initial=0)) + 1
+
+
+def _misfit(outputs: Tensor, wanted: str) -> InputError:
+    return InputError(
+        f"the network gives {list(outputs.shape[1:])} values a sample for {wanted}",
+        hint="change the outputs or the head of the preset",
+    )
