@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,30 @@ from kcompile.frontend.records import BatchRecord, Checkpoint, PhaseRecord
 
 _CLOSE = 1e-6
 """How far two makings of the same test samples may differ (machines round differently)."""
+
+
+def first_difference(
+    said: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> tuple[str, Any, Any] | None:
+    """The first setting that a record states otherwise than wanted, or None.
+
+    Args:
+        said: what the record states.
+        wanted: settings by name; a mapping among them is compared setting by setting.
+
+    Returns:
+        Its name (``recipe.epochs``), what is said and what is wanted.
+    """
+    for name, value in wanted.items():
+        other = cast(Any, said.get(name))
+        if other == value:
+            continue
+        if all(isinstance(each, Mapping) for each in (other, value)):
+            inner = first_difference(other, value)
+            if inner is not None:
+                return f"{name}.{inner[0]}", *inner[1:]
+        return name, other, value
+    return None
 
 
 def same_network(one: Checkpoint, other: Checkpoint) -> bool:

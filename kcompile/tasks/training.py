@@ -23,7 +23,7 @@ from kcompile.nn.threads import one_thread
 from kcompile.tasks.building import build, device_called
 from kcompile.tasks.objectives import Objective, objective
 from kcompile.tasks.optimiser import Optimiser
-from kcompile.tasks.resuming import same_network, same_samples
+from kcompile.tasks.resuming import first_difference, same_network, same_samples
 from kcompile.tasks.task import Kind, Preset, Split, Task
 
 CARRIED_SAMPLES = 64
@@ -232,15 +232,14 @@ class _Run:
             CheckpointError: its record is damaged.
         """
         record = given.training
-        for name, value in {"task": self.task.name, **self.settings()}.items():
-            said = given.task if name == "task" else record.get(name)
-            if said != value:
-                raise UsageError(
-                    f"the checkpoint is of another run: {name} is {_shown(said)}, "
-                    f"not {_shown(value)}",
-                    where="--resume",
-                    hint="give the arguments of the run that it is of",
-                )
+        wanted = {"task": self.task.name, **self.settings()}
+        if (other := first_difference({**record, "task": given.task}, wanted)) is not None:
+            name, said, value = other
+            raise UsageError(
+                f"the checkpoint is of another run: {name} is {_shown(said)}, not {_shown(value)}",
+                where="--resume",
+                hint="give the arguments of the run that it is of",
+            )
         known = self.checkpoint([], {})
         if not (same_network(known, given) and same_samples(known.samples, given.samples)):
             raise UsageError(

@@ -77,7 +77,7 @@ def test_resume_without_a_checkpoint_begins(tmp_path: Path) -> None:
     ("arguments", "complaint"),
     [
         (("friedman", "--seed", 1), "--resume: the checkpoint is of another run: seed is 0, not 1"),
-        (("friedman", "--epochs", 9), "of another run: recipe is"),
+        (("friedman", "--epochs", 9), "of another run: recipe.epochs is 4, not 9"),
         (("diabetes",), "of another run: task is friedman, not diabetes"),
     ],
 )

@@ -117,9 +117,9 @@ def plan(preset: Preset, **fields: object) -> Preset:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda p: changed(p, epochs=5), "recipe is"),
-        (lambda p: changed(p, learning_rate=2e-2), "recipe is"),
-        (lambda p: changed(p, jitter=0), "recipe is"),
+        (lambda p: changed(p, epochs=5), "recipe.epochs is 4, not 5"),
+        (lambda p: changed(p, learning_rate=2e-2), "recipe.learning_rate is 0.01, not 0.02"),
+        (lambda p: changed(p, jitter=0), "recipe.jitter is 2, not 0"),
         (lambda p: replace(p, name="other"), "preset is tiny, not other"),
         (lambda p: layer(p, duration=0.25), "its network or its test samples differ"),
         (lambda p: layer(p, fill=Fill.REPEAT), "its network or its test samples differ"),
@@ -155,7 +155,7 @@ def test_other_arguments_or_data_are_refused() -> None:
     resume = saved[1]
     with pytest.raises(UsageError, match="seed is 0, not 1"):
         train(task, preset=preset, seed=1, resume=resume)
-    with pytest.raises(UsageError, match="recipe is"):
+    with pytest.raises(UsageError, match="recipe.epochs is 4, not 2"):
         train(task, preset=preset, epochs=2, resume=resume)
     with pytest.raises(UsageError, match="task is friedman, not housing"):
         train(replace(task, name="housing"), preset=preset, resume=resume)
