@@ -264,6 +264,7 @@ def evaluate(
         DataMissing, MissingExtra: the task's data, or torch, are not there.
         InputError: the network does not fit the data.
         SolverError: its equations do not converge.
+        TrainingDiverged: an answer is not finite.
     """
     from kcompile.tasks import evaluation
 
@@ -292,6 +293,7 @@ def sample(
         UsageError: the network generates nothing, or less than one sample is asked for.
         MissingExtra: torch is not installed.
         SolverError: its equations do not converge.
+        TrainingDiverged: an answer is not finite.
     """
     from kcompile.tasks import sampling
 

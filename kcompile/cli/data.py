@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kcompile.tasks.data import Source
 
 
-@click.group(subcommand_metavar="COMMAND")
+@click.group(subcommand_metavar="COMMAND", no_args_is_help=False)
 def data() -> None:
     """Lists and fetches the data sets that tasks train with."""
 

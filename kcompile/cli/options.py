@@ -62,9 +62,6 @@ seed_option = click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of drawn inputs."
 )
 data_option = click.option(
-    "--data", type=FILE, help="Folder with the task's data [the cache of 'kcompile data fetch']."
-)
-data_option = click.option(
     "--data", type=FILE, help="Folder with the task's data [what 'kcompile data fetch' fetched]."
 )
 json_option = click.option("--json", "json_file", type=FILE, help="Write the result here as JSON.")
