@@ -47,6 +47,11 @@ class Wiring:
             raise UsageError("an edge ends at a node below 0")
         self.addresses = (_address(self.src), _address(self.dst))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy or an unpickled one has arrays of its own, at other addresses."""
+        vars(self).update(state)
+        self.addresses = (_address(self.src), _address(self.dst))
+
     def __len__(self) -> int:
         return len(self.src)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import os
+import pickle
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -181,6 +183,20 @@ def test_without_the_kernel_training_goes_on(monkeypatch: pytest.MonkeyPatch) ->
         optimiser.step()
         losses.append(loss.item())
     assert losses == sorted(losses, reverse=True)
+
+
+@needs_kernel
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_copy_looks_at_edges_of_its_own(how: Callable[[Layer], Layer]) -> None:
+    """Catches a copy whose kernel reads the edges of a layer that may be gone by then."""
+    layer, v = layer_of("tanh_affine"), torch.ones(4, 3, dtype=torch.float64)
+    expected = layer.form().derivative(v)
+    other = how(layer)
+    structure = layer._structure
+    assert structure is not None
+    for batch in structure.wirings:
+        batch.dst[:] = batch.src  # as memory that something else has now
+    assert torch.equal(other.form().derivative(v), expected)
 
 
 def test_what_changed_is_seen() -> None:
