@@ -1,4 +1,4 @@
-"""Networks and recipes of the tasks, as TOML files: one a task, a table a preset, ours first.
+"""Networks and recipes of the tasks, as TOML files: one a task, a table a preset, default first.
 
 A file's tables are ``[<preset>.network]`` with its ``layers``, ``[<preset>.sizes]`` (arguments of
 the topology that differ from size to size) and ``[<preset>.training]`` (fields of ``Recipe``).
