@@ -7,7 +7,13 @@ from pathlib import Path
 
 import click
 
-from kcompile.cli.options import FILE, checkpoint_options, data_option, json_option
+from kcompile.cli.options import (
+    FILE,
+    checkpoint_options,
+    data_option,
+    json_option,
+    require_place,
+)
 from kcompile.cli.progress import stages
 
 
@@ -39,6 +45,8 @@ def evaluate(
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     for note in model.notes:
         click.echo(f"note: {note}", err=True)
+    if json_file is not None:
+        require_place(json_file)
     with stages(model.name) as show:
         found = kcompile.evaluate(model, data=data, limit=limit, on_progress=partial(show, "test"))
     click.echo(

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from kcompile.cli.options import FILE, checkpoint_options, data_option, json_option, seed_option
+from kcompile.cli.options import (
+    FILE,
+    checkpoint_options,
+    data_option,
+    json_option,
+    require_place,
+    seed_option,
+)
 from kcompile.cli.progress import stages
 from kcompile.errors import UsageError
 
@@ -47,6 +54,10 @@ def sample(
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     for note in model.notes:
         click.echo(f"note: {note}", err=True)
+    target = output or Path(f"{model.name}-samples.npz")
+    for place in (target, json_file, None if plots is None else plots / "samples.png"):
+        if place is not None:
+            require_place(place)
     with stages(model.name) as show:
         drawn = kcompile.sample(model, count, seed=seed, on_progress=partial(show, "samples"))
     click.echo(
@@ -54,7 +65,7 @@ def sample(
         f"{drawn.log_density.mean():.5g}, converged within {drawn.error:.0e}, {drawn.seconds:.1f} s"
     )
     pictures = None if plots is None else drawn.plot(data)
-    files = [drawn.write(output or Path(f"{model.name}-samples.npz"))]
+    files = [drawn.write(target)]
     if pictures is not None and plots is not None:
         files += pictures.save(plots)
     for file in files:

@@ -9,12 +9,11 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from kcompile.cli.options import FILE, data_option, json_option
+from kcompile.cli.options import FILE, data_option, json_option, require_place
 from kcompile.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def train(
     target = output or Path(f"{chosen.name}.safetensors")
     for place in (None if mlp else target, json_file):
         if place is not None:
-            _require_place(place)
+            require_place(place)
     split = chosen.load(data)
     if mlp:
         _baselines(chosen, range(seed, seed + seeds), json_file,
@@ -117,19 +116,6 @@ def train(
         click.echo(f"converged: mean {totals['mean']:.4g}, sd {totals['sd']:.1e}")
     if json_file is not None:
         write_json(json_file, totals)
-
-
-def _require_place(path: Path) -> None:
-    """Sees that a file can be written, rather than after an epoch, which may take an hour."""
-    from kcompile.files import is_folder, storage_error
-
-    if is_folder(path):
-        raise UsageError("is a folder", where=path, hint="name a file in it")
-    try:
-        with TemporaryFile(dir=next(folder for folder in path.parents if folder.exists())):
-            pass
-    except OSError as error:
-        raise storage_error(error, path) from error
 
 
 def _train(task: Task, path: Path, resume: bool, label: str, **settings: Any) -> Trained:

@@ -71,8 +71,11 @@ def test_wrong_inputs(tmp_path: Path) -> None:
     assert "0 samples" in refused(tmp_path, 2, "sample", "flow.safetensors", "-n", "0")
     assert "--plots" in refused(tmp_path, 2, "sample", "flow.safetensors", "--data", ".")
     (tmp_path / "file").write_text("")
-    done = run("sample", "flow.safetensors", "-n", "2", "-o", "file/s.npz", cwd=tmp_path)
-    assert done.status == 5
+    for option, place in (("-o", "file/s.npz"), ("--plots", "file"), ("--json", "file/s.json")):
+        done = run("sample", "flow.safetensors", "-n", "2", option, place, cwd=tmp_path)
+        assert done.status == 5
+        assert "samples" not in done.stdout  # it is said before they are drawn
+    assert "is a folder" in refused(tmp_path, 2, "sample", "flow.safetensors", "-o", ".")
 
 
 def test_a_folder_that_a_picture_cannot_use_leaves_nothing_behind(tmp_path: Path) -> None:
