@@ -164,7 +164,7 @@ def _preset(task: Task, name: str | None) -> Preset:
         return task.preset(name)
     from kcompile.tasks.presets import read_presets
 
-    found = read_presets(Path(name))
+    found = read_presets(Path(name), task.kind)
     if not found:
         raise UsageError("no preset in it", where=name, hint="add one: [NAME.network]")
     return next(iter(found.values()))

@@ -63,6 +63,11 @@ class Solver:
             )
         if self.method in FIXED and (self.steps is None or self.steps < 1):
             raise SolverError(f"{self.method} with {self.steps} steps", hint="give 1 or more")
+        if self.method in FIXED and self.options:
+            raise SolverError(
+                f"{self.method} takes no {min(self.options)}",
+                hint=f"leave it out, or take one of: {', '.join(ADAPTIVE)}",
+            )
         if self.method in ADAPTIVE:
             if self.steps is not None:
                 raise SolverError(f"{self.method} chooses its own steps", hint="give tolerances")

@@ -109,6 +109,7 @@ def test_the_baseline_has_about_as_many_parameters(preset: Path, tmp_path: Path)
         (2, ("friedman", "--preset", "none.toml"), "none.toml: no such file"),
         (2, ("friedman", "--preset", "empty.toml"), "empty.toml: no preset in it"),
         (3, ("friedman", "--preset", "bad.toml"), r"bad.toml: tiny.training.batch is 'many'"),
+        (3, ("friedman", "--preset", "idle.toml"), "idle.toml: tiny.training.anneal has no effect"),
         (2, ("friedman", "--device", "gpu"), "--device: torch has no device 'gpu' here"),
         (2, ("friedman", "--device", "meta"), "--device: torch has no device 'meta' here"),
         (2, ("friedman", "--data", "here"), "friedman is made by scikit-learn; leave --data out"),
@@ -128,6 +129,7 @@ def test_refusals_are_one_line_and_leave_nothing(
 ) -> None:
     (tmp_path / "empty.toml").write_text("")
     (tmp_path / "bad.toml").write_text(recipes.SUPERVISED.replace("batch = 16", 'batch = "many"'))
+    (tmp_path / "idle.toml").write_text(recipes.SUPERVISED.replace("clip = 1.0", "anneal = 0.5"))
     (tmp_path / "here").mkdir()
     said = refused(tmp_path, status, "train", *arguments)
     assert re.search(complaint, said), said

@@ -111,6 +111,7 @@ def test_a_solver_that_gives_up_says_so() -> None:
         ({"method": "dopri5", "steps": 4}, "its own steps"),
         ({"rtol": 0.0}, "tolerances"),
         ({"atol": float("nan")}, "tolerances"),
+        ({"method": "rk4", "steps": 4, "options": {"min_step": 1e-3}}, "rk4 takes no min_step"),
         ({"options": {"speed": 3.0}}, "unknown option 'speed'"),
     ],
 )

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from recipes import FLOW, IMAGES, SUPERVISED
 
+import kcompile.tasks.presets
 from kcompile.errors import ConfigError, ContentError, UsageError
 from kcompile.frontend.topology import TOPOLOGIES
 from kcompile.ir import LAWS
@@ -32,6 +33,7 @@ EVERY = [
     for preset, chosen in presets(task).items()
     for size in chosen.plans
 ]
+PRESETS = Path(kcompile.tasks.presets.__file__).parent
 IMAGE_WIDTHS = {"mnist": 784, "fashion-mnist": 784, "cifar10": 3072, "svhn": 3072}
 
 
@@ -115,10 +117,10 @@ def test_every_field_can_be_written() -> None:
             assert not entry.init or entry.type in _ARGUMENT
 
 
-def read(folder: Path, text: str) -> Preset:
+def read(folder: Path, text: str, kind: Kind | None = None) -> Preset:
     path = folder / "mine.toml"
     path.write_text(text)
-    return next(iter(read_presets(path).values()))
+    return next(iter(read_presets(path, kind).values()))
 
 
 def test_what_a_file_says_is_what_is_read(tmp_path: Path) -> None:
@@ -230,14 +232,51 @@ def swapped(old: str, new: str, text: str = SUPERVISED) -> str:
         ),
         (swapped("steps = 3", 'method = "dopri5"\nrtol = 2.0'), "tiny.training: tolerances 2.0"),
         (swapped("jitter = 2", "jitter = 1979-05-27"), "tiny.training.jitter is datetime.date("),
+        (
+            swapped("steps = 3", 'method = "dopri5"'),
+            "tiny.training.jitter has no effect with dopri5; leave it out, or take a method of",
+        ),
+        (
+            swapped("clip = 1.0", "rtol = 1e-3"),
+            "tiny.training.rtol has no effect with rk4; leave it out, or take an adaptive method",
+        ),
+        (swapped("clip = 1.0", "atol = 1e-3"), "tiny.training.atol has no effect with rk4"),
+        (
+            swapped("clip = 1.0", "options = { min_step = 1e-3 }"),
+            "tiny.training: rk4 takes no min_step; leave it out, or take one of: dopri5",
+        ),
+        (
+            swapped("clip = 1.0", "anneal = 0.5"),
+            "tiny.training.anneal has no effect on a task of regression; leave it out",
+        ),
+        (
+            swapped("clip = 1.0", 'augment = ["flip"]'),
+            "tiny.training.augment has no effect on a task of regression; leave it out",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(complaint)) as caught:
-        read(tmp_path, text)
+        read(tmp_path, text, Kind.REGRESSION)
     assert caught.value.where == str(tmp_path / "mine.toml")
     assert "\n" not in str(caught.value)
     assert caught.value.exit_status == 3
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_shipped_preset_has_a_setting_without_effect(task: str) -> None:
+    assert read_presets(PRESETS / f"{task}.toml", TASKS[task].kind) == presets(task)
+
+
+def test_settings_have_their_effect_on_some_task(tmp_path: Path) -> None:
+    """What is refused elsewhere, and what is as good as left out."""
+    annealed = swapped("steps_per_epoch", "anneal = 0.5\nsteps_per_epoch", FLOW)
+    assert read(tmp_path, annealed, Kind.DENSITY).recipe.anneal == 0.5
+    with pytest.raises(ConfigError, match="anneal has no effect on a task of generation"):
+        read(tmp_path, annealed, Kind.GENERATION)
+    assert read(tmp_path, IMAGES, Kind.CLASSIFICATION).recipe.augment == ("shift", "flip")
+    nothing = "anneal = 0\naugment = []\noptions = {}\njitter = 0"
+    read(tmp_path, swapped("jitter = 2", nothing), Kind.REGRESSION)
 
 
 def test_files_that_are_not_there_or_no_text(tmp_path: Path) -> None:

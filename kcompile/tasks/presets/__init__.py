@@ -19,7 +19,7 @@ from kcompile.files import read_bytes
 from kcompile.frontend.fields import Field
 from kcompile.frontend.topology import TOPOLOGIES, Topology
 from kcompile.ir import LAWS, Fill
-from kcompile.tasks.task import LayerPlan, Plan, Preset, Recipe
+from kcompile.tasks.task import Kind, LayerPlan, Plan, Preset, Recipe
 
 _SIZE = "s"
 _NETWORK = ("law", "inputs", "outputs", "head", "layers")
@@ -35,16 +35,20 @@ def presets(task: str) -> Mapping[str, Preset]:
     return read_presets(Path(__file__).with_name(f"{task}.toml"))
 
 
-def read_presets(path: Path) -> Mapping[str, Preset]:
+def read_presets(path: Path, kind: Kind | None = None) -> Mapping[str, Preset]:
     """The presets in a TOML file.
 
+    Args:
+        path: the file.
+        kind: of the task that they are for; settings that change nothing for it are refused, too.
+
     Raises:
-        ConfigError: it is no TOML, or says what there is not.
+        ConfigError: it is no TOML, says what there is not, or has a setting without effect.
         UsageError, StorageError: it is not there or cannot be read.
     """
     try:
         root = Field(tomllib.loads(read_bytes(path).decode()), "", ConfigError)
-        return {name: _preset(name, root.key(name)) for name in root.names()}
+        return {name: _preset(name, root.key(name), kind) for name in root.names()}
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or numbers without end
         raise ConfigError(f"no TOML ({error})", where=path) from error
     except ConfigError as error:
@@ -52,7 +56,7 @@ def read_presets(path: Path) -> Mapping[str, Preset]:
         raise
 
 
-def _preset(name: str, table: Field) -> Preset:
+def _preset(name: str, table: Field, kind: Kind | None) -> Preset:
     _known(table, ("network", "sizes", "training"))
     sizes, network = table.get("sizes"), table.key("network")
     if sizes is None:
@@ -61,7 +65,7 @@ def _preset(name: str, table: Field) -> Preset:
         plans = {size: _plan(network, sizes.key(size)) for size in sizes.names()}
     if not plans:
         raise ConfigError(f"{name}.sizes names none", hint="add one, or leave it out")
-    return Preset(name, plans, _recipe(table.key("training")))
+    return Preset(name, plans, _recipe(table.key("training"), kind))
 
 
 def _plan(network: Field, size: Field | None) -> Plan:
@@ -125,7 +129,7 @@ _ARGUMENT: Mapping[Any, Callable[[Field], Any]] = {
 """Reads an argument of a topology, by its type."""
 
 
-def _recipe(table: Field) -> Recipe:
+def _recipe(table: Field, kind: Kind | None) -> Recipe:
     _known(table, _RECIPE)
     values = {name: _RECIPE[name](table.key(name)) for name in table.names()}
     if "steps" not in values and values.get("method", "rk4") != "rk4":
@@ -134,6 +138,7 @@ def _recipe(table: Field) -> Recipe:
         table.key(name)
     recipe = Recipe(**values)
     _check_names(recipe, table)
+    _check_effects(recipe, table, kind)
     return recipe
 
 
@@ -151,6 +156,25 @@ def _check_names(recipe: Recipe, table: Field) -> None:
         solver(recipe)
     except SolverError as error:
         raise ConfigError(f"{table.path}: {error.message}", hint=error.hint) from error
+
+
+def _check_effects(recipe: Recipe, table: Field, kind: Kind | None) -> None:
+    """Sees that no setting changes nothing: its author expects something of it."""
+    if recipe.steps is None and recipe.jitter:
+        raise _idle(table, "jitter", f"with {recipe.method}", "take a method of fixed steps")
+    for name in () if recipe.steps is None else ("rtol", "atol"):
+        if table.get(name) is not None:
+            raise _idle(table, name, f"with {recipe.method}", "take an adaptive method")
+    if recipe.anneal and kind not in (None, Kind.DENSITY):
+        raise _idle(table, "anneal", f"on a task of {kind}", "train on a potential")
+    if recipe.augment and kind not in (None, Kind.CLASSIFICATION):
+        raise _idle(table, "augment", f"on a task of {kind}", "train on images to be classified")
+
+
+def _idle(table: Field, name: str, why: str, instead: str) -> ConfigError:
+    return ConfigError(
+        f"{table.path}.{name} has no effect {why}", hint=f"leave it out, or {instead}"
+    )
 
 
 def _whole(entry: Field) -> int:
