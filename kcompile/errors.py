@@ -49,7 +49,7 @@ class CheckpointError(ContentError):
 
 
 class ConfigError(ContentError):
-    """A published network's config.yaml that cannot be read or asks for what does not exist."""
+    """A published network's config.yaml, or a preset, that asks for what does not exist."""
 
 
 class GraphError(ContentError):

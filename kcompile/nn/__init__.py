@@ -7,7 +7,7 @@ from kcompile.errors import MissingExtra
 
 try:
     from kcompile.nn.edges import Edges
-    from kcompile.nn.flow import log_density, normal_log_density, push
+    from kcompile.nn.flow import log_density, normal_log_density, push, require_flow
     from kcompile.nn.form import Field, Form
     from kcompile.nn.initialise import INITIALISERS, initialise
     from kcompile.nn.layer import Layer
@@ -46,5 +46,6 @@ __all__ = [
     "log_density",
     "normal_log_density",
     "push",
+    "require_flow",
     "training_solution",
 ]

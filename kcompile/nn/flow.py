@@ -35,7 +35,7 @@ def log_density(net: KirchhoffNet, x: Tensor, solver: Solver | None = None) -> T
         InputError: the outputs are not of N values.
         SolverError: the solver cannot go on.
     """
-    _require_flow(net, x)
+    _require_samples(net, x)
     state = _with_row(x.to(net.dtype))
     for layer in reversed(list(net.phases)):
         state = integrate(
@@ -62,7 +62,7 @@ def push(net: KirchhoffNet, z: Tensor, solver: Solver | None = None) -> tuple[Te
         InputError: the draws are not of N values.
         SolverError: the solver cannot go on.
     """
-    _require_flow(net, z)
+    _require_samples(net, z)
     state = _with_row(z.to(net.dtype))
     for layer in net.phases:
         state = integrate(
@@ -75,7 +75,12 @@ def _with_row(x: Tensor) -> Tensor:
     return torch.cat((x.T, x.new_zeros(1, len(x))))
 
 
-def _require_flow(net: KirchhoffNet, samples: Tensor) -> None:
+def require_flow(net: KirchhoffNet) -> None:
+    """Sees that a network has a density.
+
+    Raises:
+        UsageError: not all of its nodes are given, kept and read.
+    """
     nodes = {layer.nodes for layer in net.phases}
     every = len(nodes) == 1 and net.inputs in nodes
     whole = every and list(net.outputs) == list(range(1, net.inputs + 1))
@@ -85,6 +90,10 @@ def _require_flow(net: KirchhoffNet, samples: Tensor) -> None:
             "the network has no density: not all of its nodes are given, kept and read",
             hint="use layers of one size, without residual, encoder or head",
         )
+
+
+def _require_samples(net: KirchhoffNet, samples: Tensor) -> None:
+    require_flow(net)
     if samples.ndim != 2 or samples.shape[1] != net.inputs:
         raise InputError(
             f"samples of shape {list(samples.shape)}", hint=f"give [samples, {net.inputs}]"

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from kcompile.errors import UsageError
 from kcompile.nn.threads import one_thread
-from kcompile.tasks.building import build
+from kcompile.tasks.building import build, network_of
 from kcompile.tasks.objectives import objective
 from kcompile.tasks.optimiser import Optimiser
 from kcompile.tasks.task import Kind, Preset, Split, Task
@@ -67,6 +67,7 @@ def train_baseline(
 
     Raises:
         UsageError: the task is no regression, or there is no such size.
+        ConfigError: the preset's network cannot be built.
     """
     if task.kind is not Kind.REGRESSION:
         raise UsageError(f"no MLP for {task.name}", hint="the baseline is for regression tasks")
@@ -76,7 +77,9 @@ def train_baseline(
     data = task.load(None) if split is None else split
     goal = objective(task, data, recipe, seed)
     given, answers = data.train_inputs.shape[1], data.train_targets.shape[1]
-    wanted = build(chosen.plan(size), recipe, seed).parameter_count
+    plan = chosen.plan(size)
+    with network_of(chosen):
+        wanted = build(plan, recipe, seed).parameter_count
     width = equal_width(given, answers, wanted)
     with one_thread():
         mlp = _mlp(given, width, answers)

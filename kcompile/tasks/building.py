@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
 import torch
 
-from kcompile.errors import UsageError
+from kcompile.errors import (
+    CheckpointError,
+    ConfigError,
+    GraphError,
+    InputError,
+    SolverError,
+    UsageError,
+)
 from kcompile.frontend.software import Linear, Relu, Software, Step
 from kcompile.frontend.topology import describe, share_of
 from kcompile.nn import Edges, KirchhoffNet, Layer, Solver, initialise
-from kcompile.tasks.task import LayerPlan, Plan, Recipe
+from kcompile.tasks.task import LayerPlan, Plan, Preset, Recipe
 
 
 def build(plan: Plan, recipe: Recipe, seed: int) -> KirchhoffNet:
@@ -26,6 +35,24 @@ def build(plan: Plan, recipe: Recipe, seed: int) -> KirchhoffNet:
     net = KirchhoffNet(layers, plan.inputs, outputs, solver=solver(recipe), head=_head(plan.head))
     initialise(net, seed, recipe.initialiser)
     return net
+
+
+@contextmanager
+def network_of(preset: Preset) -> Generator[None]:
+    """Says what is wrong with a preset's network together with the preset's name and file.
+
+    Raises:
+        ConfigError: instead of what building the network, or giving it its data, raises.
+    """
+    try:
+        yield
+    except (CheckpointError, GraphError, InputError, SolverError, UsageError) as error:
+        part = "" if error.where is None else f"{error.where}: "
+        raise ConfigError(
+            f"{preset.name}.network: {part}{error.message}",
+            where=preset.source,
+            hint=error.hint or "change its layers, inputs, outputs or head",
+        ) from error
 
 
 def solver(recipe: Recipe) -> Solver:

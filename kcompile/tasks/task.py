@@ -154,11 +154,13 @@ class Preset:
         name: as ``--preset`` calls it.
         plans: the network of each size.
         recipe: how they are trained.
+        source: the file that says so, for messages.
     """
 
     name: str
     plans: Mapping[str, Plan]
     recipe: Recipe
+    source: Path | None = None
 
     def plan(self, size: str) -> Plan:
         """The network of one size.

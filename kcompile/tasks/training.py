@@ -20,7 +20,7 @@ from kcompile.frontend.model import Samples
 from kcompile.frontend.records import Checkpoint
 from kcompile.nn import KirchhoffNet
 from kcompile.nn.threads import one_thread
-from kcompile.tasks.building import build, device_called
+from kcompile.tasks.building import build, device_called, network_of
 from kcompile.tasks.objectives import Objective, objective
 from kcompile.tasks.optimiser import Optimiser
 from kcompile.tasks.resuming import first_difference, same_network, same_samples
@@ -125,6 +125,7 @@ def train(
     Raises:
         TrainingDiverged: the loss became NaN or ran away; what was saved last is still finite.
         SolverError: the trained network's equations do not converge.
+        ConfigError: the preset's network cannot be built, or does not fit the data.
         UsageError: no such preset, size or device, no epochs, or another run's checkpoint.
         CheckpointError: the checkpoint to go on from contradicts itself.
         MissingExtra, DataMissing: the data wants a package or a file that is not there.
@@ -137,12 +138,16 @@ def train(
     began = time.perf_counter()
     place = device_called(device)
     with one_thread():
-        net = build(chosen.plan(size), chosen.recipe, seed)
+        plan = chosen.plan(size)
+        with network_of(chosen):
+            net = build(plan, chosen.recipe, seed)
         data = task.load(None) if split is None else split
         run = _Run(task, chosen, size, seed, data, net)
         if resume is not None and (finished := run.finished(resume)) is not None:
             return finished
         goal = objective(task, data, chosen.recipe, seed)
+        with network_of(chosen):
+            goal.require_fit(net)
         net.to(place)
         curve = run.train(goal, resume, on_progress, save, began)
         net.to("cpu")

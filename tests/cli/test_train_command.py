@@ -135,30 +135,57 @@ def test_refusals_are_one_line_and_leave_nothing(
     assert re.search(complaint, said), said
 
 
-def test_a_network_that_does_not_fit_the_data_is_said(tmp_path: Path) -> None:
-    """Three inputs for five features: the recipe is the user's own."""
-    path = tmp_path / "tiny.toml"
-    path.write_text(recipes.SUPERVISED)
-    said = refused(tmp_path, 3, "train", "friedman", "--preset", path, "-o", tmp_path / "net")
-    assert "[64, 5]" in said or "[16, 5]" in said
+FIVE, NINE = ("inputs = 3", "inputs = 5"), ("inputs = 3", "inputs = 9")
+THREE_NODES = ("num_node = 3", "num_node = 4")
 
 
 @pytest.mark.parametrize(
-    ("task", "text", "change", "complaint"),
+    ("task", "changes", "complaint"),
     [
-        ("friedman", recipes.SUPERVISED, ('"last1"', '"last2"'), "gives [2] values a sample for 1"),
-        ("twomoon", recipes.FLOW, ("num_node = 3", "num_node = 4"), "samples of shape [32, 2]"),
+        ("friedman", [], "inputs is 3, a sample of friedman has 5 values; write: inputs = 5"),
+        ("friedman", [NINE], "9 inputs for 5 nodes of phase 0; change its layers, inputs"),
+        ("friedman", [('"last1"', '"last9"')], "outputs 'last9' of 5 nodes; all, first<K> or"),
+        (
+            "friedman",
+            [FIVE, ('"last1"', '"last2"')],
+            "the network gives [2] values a sample for 1 answers; change the outputs or the head",
+        ),
+        (
+            "friedman",
+            [FIVE, ('"last1"', '"all"\nhead = [2, 1]')],
+            "the software step 'linear 2x1' does not take 5 values; change its layers",
+        ),
+        (
+            "twomoon",
+            [THREE_NODES, ("inputs = 2", "inputs = 3")],
+            "inputs is 3, a sample of twomoon has 2 values; write: inputs = 2",
+        ),
+        ("twomoon", [THREE_NODES], "the network has no density: not all of its nodes are given"),
+        ("potential1", [THREE_NODES], "the network has no density: not all of its nodes are given"),
     ],
 )
-def test_outputs_that_do_not_fit_the_data_are_said_at_once(
-    task: str, text: str, change: tuple[str, str], complaint: str, tmp_path: Path
+def test_a_network_of_ones_own_that_does_not_work_is_said_at_once(
+    task: str, changes: list[tuple[str, str]], complaint: str, tmp_path: Path
 ) -> None:
-    """Catches an answer that is stretched over two outputs and refused when all is trained."""
+    """With the preset and its file, and what to do.
+
+    Catches an answer that is stretched over two outputs and refused when all is trained.
+    """
     path = tmp_path / "tiny.toml"
-    inputs = {"friedman": "inputs = 5", "twomoon": "inputs = 3"}[task]
-    path.write_text(re.sub(r"inputs = \d", inputs, text.replace(*change)))
+    text = recipes.SUPERVISED if task == "friedman" else recipes.FLOW
+    for old, new in changes:
+        text = text.replace(old, new)
+    path.write_text(text)
     said = refused(tmp_path, 3, "train", task, "--preset", path, "-o", tmp_path / "net")
-    assert complaint in said
+    assert f"{path}: tiny.network: {complaint}" in said
+    assert "; " in said
+
+
+def test_the_baselines_network_is_named_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(recipes.SUPERVISED.replace('"last1"', '"last9"'))
+    said = refused(tmp_path, 3, "train", "friedman", "--preset", path, "--mlp")
+    assert f"{path}: tiny.network: outputs 'last9' of 5 nodes" in said
 
 
 def test_a_file_that_outgrows_its_limit_keeps_the_one_before(preset: Path, tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def test_supervised_losses_are_their_formulas() -> None:
     with torch.no_grad():
         outputs = net(x).numpy()
         y = torch.as_tensor(random.normal(size=(5, 3)))
-        goal = Regression(get_task("friedman"), split_of(x.numpy()), RECIPE, 0)
+        goal = Regression(get_task("friedman"), split_of(x.numpy(), y.numpy()), RECIPE, 0)
         assert float(goal.loss(net, (x, y))) == pytest.approx(np.mean((outputs - y.numpy()) ** 2))
         classes = torch.tensor([0, 2, 1, 1, 0])
         goal = Classification(get_task("mnist"), split_of(x.numpy()), RECIPE, 0)

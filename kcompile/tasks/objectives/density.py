@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kcompile.errors import TrainingDiverged
 from kcompile.ir import FloatArray
-from kcompile.nn import KirchhoffNet, converge, push
+from kcompile.nn import KirchhoffNet, Solver, push, require_flow
 from kcompile.tasks.data import get_potential, inside, log_normaliser, potential
-from kcompile.tasks.objectives.objective import Batch, Heard, Objective, Tested
+from kcompile.tasks.objectives.objective import Batch, Objective
 
-_TOLERANCE = 1e-4
 _WALL = 20.0
 """Steepness of the wall (per unit squared) around the disc of a potential that has one."""
 
@@ -30,6 +30,12 @@ class DensityMatching(Objective):
     """
 
     loss_name = "reverse_kl"
+    tolerance = 1e-4
+
+    def require_fit(self, net: KirchhoffNet) -> None:
+        """See ``Objective``."""
+        super().require_fit(net)
+        require_flow(net)
 
     def batches(self, epoch: int, like: Tensor) -> Iterator[Batch]:
         """Draws ``[S, 2]``, each with its opposite, and the weight of the potential."""
@@ -58,29 +64,14 @@ class DensityMatching(Objective):
             energy = energy + _WALL * beyond**2
         return (log_q + weight * energy).mean() + log_normaliser(self.task.name)
 
-    def test(
-        self,
-        net: KirchhoffNet,
-        *,
-        limit: int | None = None,
-        as_trained: bool = False,
-        on_progress: Heard | None = None,
-    ) -> Tested:
-        """See ``Objective``; the score is the effective share of the draws, 0..1."""
-        draws = self.split.test_inputs[:limit]
-        own = None
-        if as_trained:
-            with torch.no_grad():
-                x, log_q = push(net, torch.tensor(draws))
-            own = effective_share(self.task.name, x.double().numpy(), log_q.double().numpy())
-        found = converge(net, draws, _pushed, _TOLERANCE, on_progress)
-        score = effective_share(self.task.name, found.outputs[:, :2], found.outputs[:, 2])
-        return Tested(score, found.error, len(draws), own)
+    def answers(self, net: KirchhoffNet, inputs: Tensor, solver: Solver | None = None) -> Tensor:
+        """Where each draw ends, and the log density there, ``[S, 3]``."""
+        x, log_q = push(net, inputs, solver)
+        return torch.cat((x, log_q[:, None]), dim=1)
 
-
-def _pushed(net: KirchhoffNet, z: Tensor, solver: Any) -> Tensor:
-    x, log_q = push(net, z, solver)
-    return torch.cat((x, log_q[:, None]), dim=1)
+    def score(self, answers: FloatArray, targets: NDArray[Any]) -> float:
+        """The effective share of the draws, 0..1."""
+        return effective_share(self.task.name, answers[:, :2], answers[:, 2])
 
 
 def effective_share(name: str, x: FloatArray, log_q: FloatArray) -> float:

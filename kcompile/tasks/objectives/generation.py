@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kcompile.errors import TrainingDiverged
-from kcompile.nn import KirchhoffNet, converge, log_density
-from kcompile.tasks.objectives.objective import Batch, Heard, Objective, Tested
+from kcompile.ir import FloatArray
+from kcompile.nn import KirchhoffNet, Solver, log_density, require_flow
+from kcompile.tasks.objectives.objective import Batch, Objective
+from kcompile.tasks.task import Recipe, Split, Task
 
 _TOLERANCE = 1e-4
+"""The same as ``Objective.tolerance``, per value of a sample."""
 
 
 class Generation(Objective):
@@ -24,6 +29,15 @@ class Generation(Objective):
     """
 
     loss_name = "nll"
+
+    def __init__(self, task: Task, split: Split, recipe: Recipe, seed: int) -> None:
+        super().__init__(task, split, recipe, seed)
+        self.tolerance = _TOLERANCE * split.test_inputs.shape[1]
+
+    def require_fit(self, net: KirchhoffNet) -> None:
+        """See ``Objective``."""
+        super().require_fit(net)
+        require_flow(net)
 
     def batches(self, epoch: int, like: Tensor) -> Iterator[Batch]:
         """See ``Objective``."""
@@ -39,30 +53,15 @@ class Generation(Objective):
         """See ``Objective``."""
         return -log_density(net, batch[0]).mean()
 
-    def test(
-        self,
-        net: KirchhoffNet,
-        *,
-        limit: int | None = None,
-        as_trained: bool = False,
-        on_progress: Heard | None = None,
-    ) -> Tested:
-        """See ``Objective``."""
-        inputs = self.split.test_inputs[:limit]
-        own = None
-        if as_trained:
-            with torch.no_grad():
-                own = _finite(-float(log_density(net, torch.tensor(inputs)).double().mean()))
-        found = converge(
-            net, inputs, lambda net, x, solver: log_density(net, x, solver)[:, None],
-            _TOLERANCE * inputs.shape[1], on_progress,
-        )  # fmt: skip
-        return Tested(_finite(-float(np.mean(found.outputs))), found.error, len(inputs), own)
+    def answers(self, net: KirchhoffNet, inputs: Tensor, solver: Solver | None = None) -> Tensor:
+        """The log density of each sample, ``[S, 1]``."""
+        return log_density(net, inputs, solver)[:, None]
 
-
-def _finite(score: float) -> float:
-    if not math.isfinite(score):
-        raise TrainingDiverged(
-            "the likelihood of the test split is not finite", hint="try another seed"
-        )
-    return score
+    def score(self, answers: FloatArray, targets: NDArray[Any]) -> float:
+        """The mean negative log-likelihood."""
+        mean = -float(np.mean(answers))
+        if not math.isfinite(mean):
+            raise TrainingDiverged(
+                "the likelihood of the test split is not finite", hint="try another seed"
+            )
+        return mean

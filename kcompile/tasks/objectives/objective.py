@@ -5,16 +5,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from kcompile.nn import KirchhoffNet
+from kcompile.errors import InputError
+from kcompile.ir import FloatArray
+from kcompile.nn import KirchhoffNet, Solver, converge
 from kcompile.tasks.task import Recipe, Split, Task
 
 Batch = tuple[Tensor, ...]
+
+_LEAST = 64
+"""So many test samples are worked on together, where a batch is smaller."""
 
 Heard = Callable[[int, int], None]
 """Hears how many samples are done, of how many."""
@@ -53,6 +59,8 @@ class Objective(ABC):
     loss_name: ClassVar[str]
     small_loss: ClassVar[float] = 1.0
     """A first loss below this says nothing of how far a loss may rise (nats may begin near 0)."""
+    tolerance: float
+    """How far the solver may be from the equations, in an answer."""
 
     def __init__(self, task: Task, split: Split, recipe: Recipe, seed: int) -> None:
         self.task = task
@@ -86,6 +94,19 @@ class Objective(ABC):
                 yield order[start : start + batch]
                 given += 1
 
+    def require_fit(self, net: KirchhoffNet) -> None:
+        """Sees that a network takes the data and gives what is judged, before it is trained.
+
+        Raises:
+            InputError, UsageError: it does not.
+        """
+        width = self.split.test_inputs.shape[1]
+        if net.input_width != width:
+            raise InputError(
+                f"inputs is {net.input_width}, a sample of {self.task.name} has {width} values",
+                hint=f"write: inputs = {width}",
+            )
+
     @abstractmethod
     def batches(self, epoch: int, like: Tensor) -> Iterator[Batch]:
         """The batches of an epoch (counted from 1), of the type and on the device of ``like``."""
@@ -95,6 +116,17 @@ class Objective(ABC):
         """The mean loss of a batch, a scalar."""
 
     @abstractmethod
+    def answers(self, net: KirchhoffNet, inputs: Tensor, solver: Solver | None = None) -> Tensor:
+        """What the score is told from, ``[S, K]``, by the network's own solver or another."""
+
+    @abstractmethod
+    def score(self, answers: FloatArray, targets: NDArray[Any]) -> float:
+        """The task's score of answers.
+
+        Raises:
+            TrainingDiverged: one is not finite.
+        """
+
     def test(
         self,
         net: KirchhoffNet,
@@ -115,3 +147,13 @@ class Objective(ABC):
             SolverError: the equations do not converge, or the network's own solver gives up.
             TrainingDiverged: an answer is not finite.
         """
+        inputs, targets = self.split.test_inputs[:limit], self.split.test_targets[:limit]
+        own = None
+        if as_trained:
+            parts = torch.split(torch.tensor(inputs), max(self.recipe.batch, _LEAST))
+            with torch.no_grad():
+                found = torch.cat([self.answers(net, part) for part in parts])
+            own = self.score(found.double().numpy(), targets)
+        converged = converge(net, inputs, self.answers, self.tolerance, on_progress)
+        score = self.score(converged.outputs, targets)
+        return Tested(score, converged.error, len(inputs), own)

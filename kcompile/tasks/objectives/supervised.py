@@ -5,25 +5,37 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from kcompile.errors import InputError, TrainingDiverged
 from kcompile.ir import FloatArray
-from kcompile.nn import KirchhoffNet, converge
+from kcompile.nn import KirchhoffNet, Solver
 from kcompile.tasks.augmentation import augment
-from kcompile.tasks.objectives.objective import Batch, Heard, Objective, Tested
+from kcompile.tasks.objectives.objective import Batch, Objective
 
 
 class Supervised(Objective):
     """Targets beside inputs; a subclass says how outputs are compared with them."""
 
-    tolerance: ClassVar[float]
-    """How far the solver may be from the equations, in an output of the test split."""
+    def require_fit(self, net: KirchhoffNet) -> None:
+        """See ``Objective``."""
+        super().require_fit(net)
+        with torch.no_grad():
+            self.require_outputs(net.head(torch.zeros(1, len(net.outputs), dtype=net.dtype)))
+
+    @abstractmethod
+    def require_outputs(self, outputs: Tensor) -> None:
+        """Sees that outputs ``[S, M]`` can be compared with targets.
+
+        Raises:
+            InputError: there are too few or too many of a sample.
+        """
 
     def batches(self, epoch: int, like: Tensor) -> Iterator[Batch]:
         """See ``Objective``."""
@@ -41,34 +53,17 @@ class Supervised(Objective):
     def targets(self, targets: np.ndarray, like: Tensor) -> Tensor:
         """Targets as the loss takes them."""
 
-    def test(
-        self,
-        net: KirchhoffNet,
-        *,
-        limit: int | None = None,
-        as_trained: bool = False,
-        on_progress: Heard | None = None,
-    ) -> Tested:
-        """See ``Objective``."""
-        inputs, targets = self.split.test_inputs[:limit], self.split.test_targets[:limit]
-        own = None
-        if as_trained:
-            with torch.no_grad():
-                parts = torch.split(torch.tensor(inputs), max(self.recipe.batch, 64))
-                outputs = torch.cat([net(part) for part in parts]).double().numpy()
-            own = self._score(outputs, targets)
-        found = converge(
-            net, inputs, lambda net, x, solver: net(x, solver).flatten(1), self.tolerance,
-            on_progress,
-        )  # fmt: skip
-        return Tested(self._score(found.outputs, targets), found.error, len(inputs), own)
+    def answers(self, net: KirchhoffNet, inputs: Tensor, solver: Solver | None = None) -> Tensor:
+        """What the network gives."""
+        return net(inputs, solver).flatten(1)
 
-    def _score(self, outputs: FloatArray, targets: np.ndarray) -> float:
-        if not np.isfinite(outputs).all():
+    def score(self, answers: FloatArray, targets: NDArray[Any]) -> float:
+        """See ``Objective``."""
+        if not np.isfinite(answers).all():
             raise TrainingDiverged(
                 "outputs on the test split are not finite", hint="try another seed, or more steps"
             )
-        return self.task.metric.value(outputs, targets)
+        return self.task.metric.value(answers, targets)
 
 
 class Regression(Supervised):
@@ -82,12 +77,17 @@ class Regression(Supervised):
         """``[S, M]``, of the network's type."""
         return torch.tensor(targets).to(like.dtype)
 
+    def require_outputs(self, outputs: Tensor) -> None:
+        """See ``Supervised``."""
+        answers = self.split.train_targets.shape[1]
+        if outputs.ndim != 2 or outputs.shape[1] != answers:  # torch would stretch one of them
+            raise _misfit(outputs, f"{answers} answers")
+
     def loss(self, net: KirchhoffNet, batch: Batch) -> Tensor:
         """See ``Objective``."""
         inputs, targets = batch
         outputs = net(inputs)
-        if outputs.shape != targets.shape:  # torch would stretch one of them
-            raise _misfit(outputs, f"{targets.shape[1]} answers")
+        self.require_outputs(outputs)
         return functional.mse_loss(outputs, targets)
 
 
@@ -101,12 +101,16 @@ class Classification(Supervised):
         """Classes, ``int64[S]``."""
         return torch.tensor(targets)
 
+    def require_outputs(self, outputs: Tensor) -> None:
+        """See ``Supervised``."""
+        if outputs.ndim != 2 or outputs.shape[1] < self._classes:
+            raise _misfit(outputs, f"{self._classes} classes")
+
     def loss(self, net: KirchhoffNet, batch: Batch) -> Tensor:
         """See ``Objective``."""
         inputs, targets = batch
         outputs = net(inputs)
-        if outputs.ndim != 2 or outputs.shape[1] < self._classes:
-            raise _misfit(outputs, f"{self._classes} classes")
+        self.require_outputs(outputs)
         return functional.cross_entropy(outputs, targets)
 
     @cached_property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,13 @@ def read_presets(path: Path, kind: Kind | None = None) -> Mapping[str, Preset]:
     """
     try:
         root = Field(tomllib.loads(read_bytes(path).decode()), "", ConfigError)
-        return {name: _preset(name, root.key(name), kind) for name in root.names()}
+        found = {name: _preset(name, root.key(name), kind) for name in root.names()}
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or numbers without end
         raise ConfigError(f"no TOML ({error})", where=path) from error
     except ConfigError as error:
         error.where = error.where or str(path)
         raise
+    return {name: replace(preset, source=path) for name, preset in found.items()}
 
 
 def _preset(name: str, table: Field, kind: Kind | None) -> Preset:
