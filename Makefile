@@ -68,7 +68,7 @@ clean:  ## Remove what was built and cached (.venv and .tools stay)
 
 # The CPU build of torch comes first and by its exact version: asked for in any other way, torch
 # may bring gigabytes of GPU libraries.
-.venv/stamp: pyproject.toml constraints.txt CMakeLists.txt $(wildcard kcompile/kernels/native/*)
+.venv/stamp: pyproject.toml constraints.txt CMakeLists.txt $(wildcard kcompile/*/native/*)
 	@$(require-python)
 	@sh scripts/system_packages.sh compiler
 	@echo "Python environment in .venv"

@@ -199,10 +199,13 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
     options, family, note = _resolve(model.graph, options or CompileOptions())
     assert options.opt_level is not None
     graph, passes = optimise(model.graph, options.opt_level)
-    layers = lower(graph, family, options.scale, single=options.single_deck)
+    values = family.values(options.scale, options.parameters)
+    layers = lower(
+        graph, family, options.scale, single=options.single_deck, parameters=values
+    )
     circuit = Circuit(
         layers,
-        Family(family.name, family.folder, family.values(options.scale, options.parameters)),
+        Family(family.name, family.folder, values),
         tuple(graph.outputs.tolist()),
         graph.inputs,
         options.scale.v0,

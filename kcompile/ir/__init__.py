@@ -5,6 +5,7 @@ from kcompile.ir.digest import digest
 from kcompile.ir.dynamics import derivative, edge_currents, hand_over, phase_output
 from kcompile.ir.graph import COEFFICIENTS, EdgeBatch, Fill, Graph, Phase
 from kcompile.ir.laws import LAWS, Coefficients, Law, get_law
+from kcompile.ir.orientation import Oriented, oriented
 from kcompile.ir.phi import LEAKY_SLOPE, Phi
 from kcompile.ir.trace import Trace
 from kcompile.ir.validate import validate
@@ -22,6 +23,7 @@ __all__ = [
     "IndexArray",
     "Law",
     "OffsetArray",
+    "Oriented",
     "Phase",
     "Phi",
     "Trace",
@@ -30,6 +32,7 @@ __all__ = [
     "edge_currents",
     "get_law",
     "hand_over",
+    "oriented",
     "phase_output",
     "to_networkx",
     "validate",

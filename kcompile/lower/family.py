@@ -25,6 +25,7 @@ _UNITS: Mapping[str, Callable[[Scale], float]] = {
 }
 
 CONTROLS = ("diff", "affine", "table")
+GRAINS = ("edge", "pair", "layer")
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class FamilySpec:
         parameters: by name.
         forms: in order of preference.
         default_level: the ``-O`` level that suits it.
+        grain: of compiled devices, how much one holds (``edge``, ``pair`` or ``layer``); None: it
+            needs no compiled devices.
         klu: whether its circuits suit the KLU solver. ngspice's KLU keeps the pivots of the first
             factorisation, which loses digits where conductances change by many decades.
     """
@@ -120,10 +123,13 @@ class FamilySpec:
     forms: tuple[Form, ...]
     default_level: int
     klu: bool
+    grain: str | None = None
 
     @property
     def phis(self) -> frozenset[Phi]:
         """The nonlinearities it can build for any edge."""
+        if self.grain is not None:
+            return frozenset(Phi)
         direct = frozenset[Phi]().union(*(f.phi for f in self.forms if f.control == "affine"))
         if {Phi.RELU, Phi.IDENTITY} <= direct:
             direct |= {Phi.LEAKY_RELU}
@@ -188,6 +194,7 @@ def _parse(name: str, path: Path) -> FamilySpec:
             forms,
             int(data["default_level"]),
             bool(data.get("klu", True)),
+            _grain(data.get("grain")),
         )
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PdkError(f"not TOML: {error}", where=path) from error
@@ -197,6 +204,12 @@ def _parse(name: str, path: Path) -> FamilySpec:
         if not is_file(path.parent / form.template):
             raise PdkError(f"no template {form.template}", where=path)
     return spec
+
+
+def _grain(word: Any) -> str | None:
+    if word is not None and word not in GRAINS:
+        raise ValueError(f"grain {word!r} is not one of {', '.join(GRAINS)}")
+    return word
 
 
 def _parameter(name: str, entry: dict[str, Any]) -> Parameter:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kcompile.devices import Grain
 from kcompile.errors import PdkError, UsageError
 from kcompile.ir import LEAKY_SLOPE, EdgeBatch, Fill, Graph, Phase, Phi
 from kcompile.lower.columns import edge_columns, table_columns
 from kcompile.lower.family import FamilySpec, Form
+from kcompile.lower.native import EDGES, Built, edge_library, native_layer
 from kcompile.lower.tables import piecewise_linear
 from kcompile.netlist import ElementTable, Layer, SingleDeck, Start, Traced, node_names
 from kcompile.units import Scale
@@ -24,7 +26,12 @@ _LEAST = 1e-100
 
 
 def lower(
-    graph: Graph, family: FamilySpec, scale: Scale, *, single: bool = False
+    graph: Graph,
+    family: FamilySpec,
+    scale: Scale,
+    *,
+    single: bool = False,
+    parameters: Mapping[str, float] | None = None,
 ) -> tuple[Layer, ...]:
     """The graph's phases as layers of elements in SI units.
 
@@ -33,13 +40,16 @@ def lower(
         family: devices to build it from.
         scale: the unit system.
         single: whether the layers will share one transient, with gated currents.
+        parameters: the family's, in SI units; default: its defaults.
 
     Raises:
+        SimulatorNotFound: the family is of compiled devices, and kcompile was built without them.
         PdkError: the family has no device for a nonlinearity.
         UsageError: ``single`` where no wire can do the hand-over.
     """
     if single:
         _check_single(graph)
+    values = family.values(scale, {}) if parameters is None else parameters
     layers: list[Layer] = []
     for index, phase in enumerate(graph.phases):
         builder = _Builder(
@@ -49,17 +59,19 @@ def lower(
             prefix=f"{index + 1}_" if single else "",
             gate=f"g{index + 1}" if single else None,
         )
-        tables = tuple(builder.tables(phase))
+        built = builder.build(phase, index + 1, values)
         layers.append(
             Layer(
                 index + 1,
                 graph.capacitance[: phase.nodes] * scale.c0,
                 _starts(graph, index),
-                tables,
+                built.tables,
                 phase.duration * scale.time_unit,
-                sum(table.count for table in tables),
+                built.devices,
                 phase.residual,
-                tuple(builder.traces),
+                built.traces,
+                built.libraries,
+                built.attachments,
             )
         )
     return tuple(layers)
@@ -84,6 +96,23 @@ class _Builder:
 
     def __post_init__(self) -> None:
         self.traces: list[Traced] = []
+
+    def build(self, phase: Phase, number: int, values: Mapping[str, float]) -> Built:
+        if self.family.grain in (None, "edge"):
+            built = Built(tuple(self.tables(phase)), tuple(self.traces))
+            if self.family.grain is None:
+                return built
+            return replace(built, libraries=(EDGES,), attachments=(edge_library(),))
+        return native_layer(
+            phase,
+            number,
+            Grain[self.family.grain.upper()],
+            self.scale,
+            self.names,
+            diagonal=bool(values.get("diagonal")),
+            prefix=self.prefix,
+            gate=self.gate,
+        )
 
     def tables(self, phase: Phase) -> Iterator[ElementTable]:
         for number, batch in enumerate(phase.batches):

@@ -36,7 +36,29 @@ class PiecewiseLinear:
     y: FloatArray
 
 
-def piecewise_linear(batch: EdgeBatch) -> PiecewiseLinear:
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """The same functions by their kinks and the straight lines between them, in extended precision.
+
+    Args:
+        high, low: as ``PiecewiseLinear`` has them.
+        ptr: ``int64[G+1]``; group g has kinks ``ptr[g]:ptr[g+1]``.
+        kink: ``[K]`` ascending voltages.
+        left_slope, left_offset: ``[G]``, the line ``slope*u + offset`` below the first kink.
+        slope, offset: ``[K]``, the line above each kink.
+    """
+
+    high: IndexArray
+    low: IndexArray
+    ptr: OffsetArray
+    kink: FloatArray
+    left_slope: _Wide
+    left_offset: _Wide
+    slope: _Wide
+    offset: _Wide
+
+
+def segments(batch: EdgeBatch) -> Segments:
     """The sum of each group's edges, exact up to rounding.
 
     With ``u = v_high - v_low`` an edge adds ``w' * phi(a'*u + c)``; a piecewise-linear phi with
@@ -67,24 +89,35 @@ def piecewise_linear(batch: EdgeBatch) -> PiecewiseLinear:
 
     apart = np.diff(kink) > _SAME * np.maximum(1.0, np.abs(kink[1:]))
     at = np.flatnonzero(np.append((owner[1:] != owner[:-1]) | apart, True))
-    kink, slope, offset, owner = kink[at], slope[at], offset[at], owner[at]
-    value = slope * kink + offset
-    counts = np.bincount(owner, minlength=groups)
-    inner = np.concatenate(([0], np.cumsum(counts)))
-    first, last = inner[:-1], inner[1:] - 1
-
-    out = np.concatenate(([0], np.cumsum(counts + 2)))
-    x, y = np.empty(out[-1]), np.empty(out[-1])
-    place = np.arange(len(at)) + 2 * owner + 1
-    x[place], y[place] = kink, value
-    reach = np.maximum(_BEYOND, np.abs(kink) * 0.5)
-    x[out[:-1]] = kink[first] - reach[first]
-    y[out[:-1]] = left_slope * x[out[:-1]] + left_offset
-    x[out[1:] - 1] = kink[last] + reach[last]
-    y[out[1:] - 1] = slope[last] * x[out[1:] - 1] + offset[last]
+    counts = np.bincount(owner[at], minlength=groups)
     starts = ptr[:-1]
     high, low = np.maximum(batch.src, batch.dst), np.minimum(batch.src, batch.dst)
-    return PiecewiseLinear(high[starts], low[starts], out, x, y)
+    return Segments(
+        high[starts], low[starts], np.concatenate(([0], np.cumsum(counts))),
+        kink[at], left_slope, left_offset, slope[at], offset[at],
+    )  # fmt: skip
+
+
+def piecewise_linear(batch: EdgeBatch) -> PiecewiseLinear:
+    """The sum of each group's edges as a table of points, exact up to rounding.
+
+    Args:
+        batch: as ``segments`` takes it.
+    """
+    found = segments(batch)
+    groups, kink = len(found.high), found.kink
+    owner = np.repeat(np.arange(groups), np.diff(found.ptr))
+    first, last = found.ptr[:-1], found.ptr[1:] - 1
+    out = found.ptr + 2 * np.arange(groups + 1)
+    x, y = np.empty(out[-1]), np.empty(out[-1])
+    place = np.arange(len(kink)) + 2 * owner + 1
+    x[place], y[place] = kink, found.slope * kink + found.offset
+    reach = np.maximum(_BEYOND, np.abs(kink) * 0.5)
+    x[out[:-1]] = kink[first] - reach[first]
+    y[out[:-1]] = found.left_slope * x[out[:-1]] + found.left_offset
+    x[out[1:] - 1] = kink[last] + reach[last]
+    y[out[1:] - 1] = found.slope[last] * x[out[1:] - 1] + found.offset[last]
+    return PiecewiseLinear(found.high, found.low, out, x, y)
 
 
 def _total(values: _Wide, ptr: OffsetArray) -> _Wide:

@@ -1,6 +1,7 @@
 """Netlist elements to text, the ngspice dialect, or to PySpice objects."""
 
 from kcompile.netlist.elements import (
+    Attachment,
     Circuit,
     Column,
     ElementTable,
@@ -27,6 +28,7 @@ __all__ = [
     "ENTRY",
     "INPUTS",
     "SINGLE_WAVEFORM",
+    "Attachment",
     "Circuit",
     "Column",
     "DeckFiles",

@@ -5,7 +5,7 @@ Numbers are in SI units here. The structure knows elements, not graphs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -57,6 +57,21 @@ class Traced:
     index: NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False)
+class Attachment:
+    """A file beside the deck that its devices need.
+
+    Args:
+        name: of the file.
+        pieces: gives its content, piece by piece.
+        program: whether it is machine code, which differs from build to build: not in digests.
+    """
+
+    name: str
+    pieces: Callable[[], Iterable[bytes]]
+    program: bool = False
+
+
 @dataclass(frozen=True)
 class Start:
     """How a node gets its initial voltage; of nothing, it is 0 V.
@@ -84,6 +99,8 @@ class Layer:
         residual: index (0..) of the layer whose passed-on voltages are added to this one's.
         traces: element ids and the edges behind them, where an element is not simply named after
             its one checkpoint edge.
+        libraries: files with compiled devices, which the deck loads.
+        attachments: files that the deck needs, these libraries among them; layers may share them.
     """
 
     number: int
@@ -94,6 +111,8 @@ class Layer:
     devices: int
     residual: int | None = None
     traces: tuple[Traced, ...] = ()
+    libraries: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def nodes(self) -> int:

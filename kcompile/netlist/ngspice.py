@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -27,7 +27,7 @@ from kcompile.resources import data_folder
 ENTRY = "run.cir"
 INPUTS = "inputs.inc"
 SINGLE_WAVEFORM = "run.raw"
-_OURS = re.compile(r"layer\d+\.(cir|trace|raw)|run\.raw")
+_OURS = re.compile(r"layer\d+\.(cir|trace|raw|dat|osdi)|run\.raw|edges\.osdi")
 _MEASURED = 32
 """Most nodes whose end voltage a layer's own deck prints when it hands them on."""
 
@@ -41,8 +41,8 @@ class DeckFiles:
         entry: the file to run, ``run.cir``.
         files: names of all files.
         elements: how many elements of each SPICE letter there are in all layers.
-        bytes: size of all files but the inputs.
-        sha256: digest of all files but the inputs.
+        bytes: size of all files but the inputs and compiled libraries.
+        sha256: digest of the same.
     """
 
     folder: Path
@@ -90,6 +90,7 @@ def write_decks(circuit: Circuit, folder: Path, initial: NDArray[np.float64]) ->
         for layer in circuit.layers:
             if layer.traces:
                 writer.write_trace(layer)
+        writer.write_attachments()
         size, sha256 = writer.size, writer.digest.hexdigest()
         writer.write(INPUTS, "inputs.inc.j2", initial=initial.tolist())
         _remove_stale(folder)
@@ -130,9 +131,14 @@ class _Writer:
             waveform=layer_waveform,
             layer_file=layer_file,
             single_waveform=SINGLE_WAVEFORM,
+            libraries=self._libraries(),
             **context,
         )
         self._stream(name, stream)
+
+    def _libraries(self) -> tuple[str, ...]:
+        """The libraries of all layers, each once."""
+        return tuple(dict.fromkeys(n for layer in self.circuit.layers for n in layer.libraries))
 
     def write_trace(self, layer: Layer) -> None:
         def lines() -> Iterator[str]:
@@ -144,11 +150,21 @@ class _Writer:
 
         self._stream(_trace_file(layer.number), lines())
 
-    def _stream(self, name: str, pieces: Iterator[str]) -> None:
+    def write_attachments(self) -> None:
+        found = {file.name: file for layer in self.circuit.layers for file in layer.attachments}
+        for name in sorted(found):
+            if found[name].program:
+                with written(self.folder / name) as stream:
+                    stream.writelines(found[name].pieces())
+                self.files.append(name)
+            else:
+                self._stream(name, found[name].pieces())
+
+    def _stream(self, name: str, pieces: Iterable[str] | Iterable[bytes]) -> None:
         self.digest.update(name.encode())
         with written(self.folder / name) as stream:
             for piece in pieces:
-                data = piece.encode()
+                data = piece.encode() if isinstance(piece, str) else piece
                 self.size += len(data)
                 self.digest.update(data)
                 stream.write(data)

@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from kcompile.ir import EdgeBatch, Graph
+from kcompile.ir import EdgeBatch, Graph, oriented
 from kcompile.passes.base import PassResult, map_batches
-from kcompile.passes.orientation import oriented
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class DeckFacts:
     Args:
         folder: where it lies.
         elements: how many elements of each SPICE letter its decks have.
-        bytes: size of its files without inputs and waveforms.
+        bytes: size of its files without inputs, waveforms and compiled libraries.
         sha256: digest of the same; that of ``DeckFiles`` for a folder that nobody edited.
         options: simulator options that the decks set (None: a bare word).
         device, opt_level: what the header says, or None.
@@ -96,7 +96,8 @@ def _files(folder: Path) -> list[Path]:
         return (1, 0, "") if path.name == ENTRY else (3, 0, path.name)
 
     found = (path for path in folder.iterdir() if path.is_file())
-    kept = (p for p in found if p.name != INPUTS and p.suffix != ".raw" and p.name[0] != ".")
+    left_out = {".raw", ".osdi"}
+    kept = (p for p in found if p.name != INPUTS and p.suffix not in left_out and p.name[0] != ".")
     return sorted(kept, key=place)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kcompile.ir import EdgeBatch, FloatArray, IndexArray
+from kcompile.ir.arrays import FloatArray, IndexArray
+from kcompile.ir.graph import EdgeBatch
 
 
 @dataclass(frozen=True, eq=False)

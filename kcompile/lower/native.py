@@ -1,0 +1,285 @@
+"""Phases as compiled devices: what their side files hold, and the files that a deck loads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kcompile.devices import PHIS, Grain, PairData, encode, join, require_library
+from kcompile.errors import GraphError
+from kcompile.files import read_bytes
+from kcompile.ir import EdgeBatch, FloatArray, OffsetArray, Phase, oriented
+from kcompile.lower.tables import Segments, segments
+from kcompile.netlist import Attachment, ElementTable, Traced
+from kcompile.units import Scale
+
+EDGES = "edges.osdi"
+"""The library of devices of one edge; the name tells it that no side file belongs to it."""
+
+_REACH = 1e6
+"""Edges whose kink lies further out, in v0, stay edges: a segment there would lose digits."""
+
+_PER_LINE = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """What a layer adds to a deck.
+
+    Args:
+        tables: the element rows.
+        traces: the checkpoint edges behind them.
+        libraries: files that the deck loads.
+        attachments: these files and what they read.
+    """
+
+    tables: tuple[ElementTable, ...]
+    traces: tuple[Traced, ...]
+    libraries: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def devices(self) -> int:
+        """How many rows the tables have together, a lone model's not counted."""
+        return sum(table.count for table in self.tables if "e" in table.columns)
+
+
+def edge_library() -> Attachment:
+    """The library of devices of one edge.
+
+    Raises:
+        SimulatorNotFound: kcompile was built without it.
+    """
+    return _copy(EDGES)
+
+
+def native_layer(
+    phase: Phase,
+    number: int,
+    grain: Grain,
+    scale: Scale,
+    names: list[str],
+    *,
+    diagonal: bool,
+    prefix: str = "",
+    gate: str | None = None,
+) -> Built:
+    """A phase as one compiled device, or as one a pair of nodes.
+
+    Args:
+        phase: its edges need no grouping.
+        number: of the layer, from 1.
+        grain: one device for the layer, or one a pair.
+        scale: the unit system.
+        names: of the nodes, ground first.
+        diagonal: whether the devices' Jacobian has its diagonal alone.
+        prefix: of element names.
+        gate: node whose voltage multiplies all currents, or None.
+
+    Raises:
+        GraphError: a number is beyond double precision.
+        SimulatorNotFound: kcompile was built without its devices.
+    """
+    parts = [*_parts(phase, scale)]
+    data = join([part.data for part in parts]) if parts else None
+    if data is None:
+        return Built((), ())
+    _check(data, number)
+    device = f"kc_layer{number}" if grain is Grain.LAYER else f"kc_pairs{number}"
+    stem = f"layer{number}"
+    settings = {"nodes": len(names) - 1, "diagonal": diagonal, "gated": gate is not None}
+
+    def content() -> Iterator[bytes]:
+        return encode(data, device, grain, **settings)
+
+    tables, traces = (_whole if grain is Grain.LAYER else _pairs)(
+        parts, data, device, names, prefix, number, gate
+    )
+    attachments = (_copy(f"{stem}.osdi"), Attachment(f"{stem}.dat", content))
+    return Built(tables, traces, (f"{stem}.osdi",), attachments)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Pairs of one batch of edges.
+
+    Args:
+        data: in SI units.
+        prefix: of the pairs' names.
+        ptr, index: the checkpoint edges behind each pair.
+    """
+
+    data: PairData
+    prefix: str
+    ptr: OffsetArray
+    index: OffsetArray
+
+
+def pair_data(phase: Phase, scale: Scale) -> PairData:
+    """All that flows between the nodes of a phase, pair by pair, in SI units."""
+    return join([part.data for part in _parts(phase, scale)])
+
+
+def _parts(phase: Phase, scale: Scale) -> Iterator[_Part]:
+    for number, batch in enumerate(phase.batches):
+        batch = _between_nodes(batch)
+        linear = _piecewise_linear(batch)
+        for fit, make, prefix in ((linear, _linear, "p"), (~linear, _curved, "q")):
+            if fit.any():
+                grouped = _grouped(batch, np.flatnonzero(fit))
+                ptr = grouped.group_ptr
+                assert ptr is not None
+                data = make(grouped, scale)
+                yield _Part(data, f"{prefix}{number}", grouped.trace.ptr[ptr], grouped.trace.index)
+
+
+def _between_nodes(batch: EdgeBatch) -> EdgeBatch:
+    """The batch without edges from a node to itself, which change nothing; ground's as diffs."""
+    loops = batch.src == batch.dst
+    if loops.any():
+        batch = replace(batch, group_ptr=None).take(np.flatnonzero(~loops))
+    into, out = batch.src == 0, batch.dst == 0
+    if not (into.any() or (out & ~batch.is_diff).any()):
+        return batch
+    a, b = batch.column("a"), batch.column("b")
+    return replace(batch, a=np.where(into, -b, a), b=np.where(out, -a, b))
+
+
+def _piecewise_linear(batch: EdgeBatch) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    if not batch.phi.piecewise_linear:
+        return np.zeros(len(batch), dtype=bool)
+    near = np.abs(batch.column("c")) <= _REACH * np.abs(batch.column("a"))
+    return batch.is_diff & near & (batch.column("a") != 0)
+
+
+def _grouped(batch: EdgeBatch, edges: OffsetArray) -> EdgeBatch:
+    """Some edges of a batch, grouped by their unordered pair of nodes."""
+    if batch.group_ptr is not None and len(edges) == len(batch):
+        return batch
+    view = oriented(batch)
+    edges = edges[np.lexsort((edges, view.high[edges], view.low[edges]))]
+    low, high = view.low[edges], view.high[edges]
+    starts = np.flatnonzero(np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1])))
+    taken = replace(batch, group_ptr=None).take(edges)
+    return replace(taken, group_ptr=np.append(starts, len(edges)))
+
+
+def _linear(batch: EdgeBatch, scale: Scale) -> PairData:
+    """Pairs of piecewise-linear functions."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _from_segments(segments(batch), scale)
+
+
+def _from_segments(found: Segments, scale: Scale) -> PairData:
+    pairs = len(found.high)
+    place = np.arange(len(found.kink)) + np.repeat(np.arange(pairs), np.diff(found.ptr)) + 1
+    first = found.ptr[:-1] + np.arange(pairs)
+
+    def lines(left: Any, right: Any, unit: float) -> FloatArray:
+        values = np.empty(len(found.kink) + pairs)
+        values[first], values[place] = left, right
+        return values * unit
+
+    nothing = np.zeros(0)
+    return PairData(
+        high=found.high,
+        low=found.low,
+        knots=found.ptr,
+        edges=np.zeros(pairs + 1, dtype=np.int64),
+        knot=found.kink * scale.v0,
+        slope=lines(found.left_slope, found.slope, scale.i0 / scale.v0),
+        offset=lines(found.left_offset, found.offset, scale.i0),
+        w=nothing, a=nothing, b=nothing, c=nothing,
+        phi=np.zeros(0, dtype=np.uint8),
+    )  # fmt: skip
+
+
+def _curved(batch: EdgeBatch, scale: Scale) -> PairData:
+    """Pairs of edges that are evaluated one by one."""
+    view, ptr = oriented(batch), batch.group_ptr
+    assert ptr is not None
+    pairs, starts = len(ptr) - 1, ptr[:-1]
+    with np.errstate(over="ignore"):
+        return PairData(
+            high=view.high[starts],
+            low=view.low[starts],
+            knots=np.zeros(pairs + 1, dtype=np.int64),
+            edges=ptr,
+            knot=np.zeros(0),
+            slope=np.zeros(pairs),
+            offset=np.zeros(pairs),
+            w=view.sign * batch.column("w") * scale.i0,
+            a=view.a / scale.v0,
+            b=view.b / scale.v0,
+            c=batch.column("c"),
+            phi=np.full(len(batch), PHIS.index(str(batch.phi)), dtype=np.uint8),
+        )
+
+
+def _check(data: PairData, number: int) -> None:
+    """Raises ``GraphError`` where a number is beyond double precision."""
+    for name in ("knot", "slope", "offset", "w", "a", "b", "c"):
+        if not np.isfinite(getattr(data, name)).all():
+            raise GraphError(
+                f"a device of layer {number} needs a number beyond double precision",
+                hint="its parameters are too large or too small for the circuit's units",
+            )
+
+
+def _whole(
+    parts: list[_Part],
+    data: PairData,
+    device: str,
+    names: list[str],
+    prefix: str,
+    number: int,
+    gate: str | None,
+) -> tuple[tuple[ElementTable, ...], tuple[Traced, ...]]:
+    """One element whose terminals are all nodes; it stands for every edge, so nothing is traced."""
+    del parts, data, prefix
+    nodes = names[1:]
+    lines = [" ".join(nodes[k : k + _PER_LINE]) for k in range(0, len(nodes), _PER_LINE)]
+    columns = {"e": [str(number)], "nodes": ["\n+ ".join(lines)], "device": [device]}
+    return (ElementTable("layer.j2", columns, 1, gate),), ()
+
+
+def _pairs(
+    parts: list[_Part],
+    data: PairData,
+    device: str,
+    names: list[str],
+    prefix: str,
+    number: int,
+    gate: str | None,
+) -> tuple[tuple[ElementTable, ...], tuple[Traced, ...]]:
+    """One element a pair, after one that names their model."""
+    del number
+    traces: list[Traced] = []
+    for part in parts:
+        ends = zip(part.data.high.tolist(), part.data.low.tolist(), strict=True)
+        ids = [f"{prefix}{part.prefix}_{high}_{low}" for high, low in ends]
+        traces.append(Traced(ids, part.ptr, part.index))
+    columns = {
+        "e": [name for trace in traces for name in trace.ids],
+        "p": [names[node] for node in data.high.tolist()],
+        "q": [names[node] for node in data.low.tolist()],
+        "device": [device] * data.pairs,
+        "k": range(data.pairs),
+    }
+    card = ElementTable("card.j2", {"device": [device]}, 1, gate)
+    return (card, ElementTable("pair.j2", columns, data.pairs, gate)), tuple(traces)
+
+
+def _copy(name: str) -> Attachment:
+    return Attachment(name, _reader(require_library()), program=True)
+
+
+def _reader(path: Path) -> Callable[[], Iterator[bytes]]:
+    def pieces() -> Iterator[bytes]:
+        yield read_bytes(path)
+
+    return pieces
