@@ -67,14 +67,17 @@ def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
 def _kernel() -> tuple[str, str]:
     """Which of the compiled kernel's suites run on this processor, and which one does."""
     from kcompile.errors import UsageError
-    from kcompile.kernels import VARIABLE, chosen, suites
+    from kcompile.kernels import VARIABLE, chosen, failure, suites, workers
 
     found = suites()
     if not found:
+        if (why := failure()) is not None:
+            return "bad", f"{why}; install kcompile again, on this machine"
         how = "a faster training: install a C++ compiler (g++ 12, clang++), then kcompile again"
         return "missing", how
     here = f"here run: {', '.join(found)}"
     try:
+        workers()
         return chosen() or "none", f"{here} ({VARIABLE} names another)"
     except UsageError as error:
-        return "bad", f"{VARIABLE}: {error.message}; {here}"
+        return "bad", f"{error.where}: {error.message}; {error.hint}"

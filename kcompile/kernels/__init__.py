@@ -5,9 +5,11 @@ No array of edges by samples is ever made. Where the package was built without a
 """
 
 from kcompile.kernels.layer import Coefficients, CompiledLayer, Reals, Wiring, compiled_phase
-from kcompile.kernels.library import TRITON, VARIABLE, Suite, chosen, suite, suites
+from kcompile.kernels.library import TRITON, VARIABLE, Suite, chosen, failure, suite, suites
+from kcompile.kernels.threads import THREADS, workers
 
 __all__ = [
+    "THREADS",
     "TRITON",
     "VARIABLE",
     "Coefficients",
@@ -17,6 +19,8 @@ __all__ = [
     "Wiring",
     "chosen",
     "compiled_phase",
+    "failure",
     "suite",
     "suites",
+    "workers",
 ]

@@ -135,9 +135,14 @@ def suite(dtype: DTypeLike, name: str | None = None) -> Suite | None:
     return None if name is None else _suites(np.dtype(dtype).type)[name]
 
 
+def failure() -> str | None:
+    """Why the library that is there cannot be used; None where it can, or where there is none."""
+    return _load()[1]
+
+
 @lru_cache
 def _suites(real: type[np.floating[Any]]) -> dict[str, Suite]:
-    library = _load()
+    library, _ = _load()
     if library is None:
         return {}
     get = library.kcompile_suite
@@ -153,8 +158,8 @@ def _suites(real: type[np.floating[Any]]) -> dict[str, Suite]:
 
 
 @lru_cache
-def _load() -> ctypes.CDLL | None:
-    """The library, or None where the package was built without a compiler, or for another system.
+def _load() -> tuple[ctypes.CDLL | None, str | None]:
+    """The library, and why it cannot be used; neither where there was no compiler to build it.
 
     An editable install keeps it in site-packages, away from the Python files, so it is looked for
     along the package's path.
@@ -166,7 +171,8 @@ def _load() -> ctypes.CDLL | None:
             path = Path(folder, _LIBRARY + suffix)
             if path.is_file():
                 try:
-                    return ctypes.CDLL(str(path))
-                except OSError:  # a system library that it wants is not there
-                    return None
-    return None
+                    return ctypes.CDLL(str(path)), None
+                except OSError as error:  # it is for another system, or lacks another
+                    said = str(error).removeprefix(f"{path}: ")
+                    return None, f"{path} cannot be loaded: {said}"
+    return None, None

@@ -20,10 +20,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from kcompile import kernels
-from kcompile.kernels import CompiledLayer, Reals, Wiring
+from kcompile.kernels import CompiledLayer, Reals, Wiring, workers
 from kcompile.nn.edges import Edges
 from kcompile.nn.form import Form
-from kcompile.nn.threads import workers
 
 T = TypeVar("T")
 

@@ -73,7 +73,8 @@ class Layer(nn.Module):
             capacitance: ``[N]``, software units; None: 1 each.
 
         Raises:
-            UsageError: ``KCOMPILE_KERNEL`` asks for what is not there.
+            UsageError: ``KCOMPILE_KERNEL`` asks for what is not there, or ``KCOMPILE_THREADS`` is
+                no number of threads.
         """
         batches = list(self.batches)
         if batches and self.compiled:
@@ -82,6 +83,7 @@ class Layer(nn.Module):
                 return self._triton_form(batches, capacitance)
             if device.type == "cpu" and kernels.chosen() is not None:
                 if self._structure is None:
+                    kernels.workers()  # refused at once, not where a layer is large enough for it
                     self._structure = Structure.of(batches)
                 return CompiledForm(self._structure, batches, self.nodes, capacitance)
         return PlainForm(batches, self.nodes, capacitance)

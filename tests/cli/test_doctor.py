@@ -39,6 +39,34 @@ def test_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "C++ compiler" in said["note"]
 
 
+def test_it_says_why_one_that_is_there_does_not_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches 'install a compiler' where there was one, and the library is for another system."""
+    (tmp_path / "libkcompile_kernels.so").write_text("garbage")
+    monkeypatch.setattr(kernels, "__path__", [str(tmp_path)])
+    for cached in (library._load, library._suites):
+        cached.cache_clear()
+    try:
+        said = told(tmp_path)
+    finally:
+        for cached in (library._load, library._suites):
+            cached.cache_clear()
+    assert said["version"] == "bad"
+    assert f"{tmp_path}/libkcompile_kernels.so cannot be loaded: " in said["note"]
+    assert said["note"].endswith("; install kcompile again, on this machine")
+
+
+def test_a_bad_number_of_threads_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernels.THREADS, "many")
+    if kernels.suites():
+        assert told(tmp_path) == {
+            "version": "bad",
+            "note": "KCOMPILE_THREADS: 'many' is no number of threads; "
+            "name a whole number from 1, or unset it",
+        }
+
+
 def test_a_name_that_no_kernel_has_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches a doctor that ends with the very error it is asked about."""
     monkeypatch.setenv(kernels.VARIABLE, "magic")

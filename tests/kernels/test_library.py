@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from installation import ROOT
 from kernel_layers import some_case
 
+from kcompile import kernels
 from kcompile.errors import UsageError
 from kcompile.ir import Phi
 from kcompile.kernels import (
@@ -59,7 +62,24 @@ def test_a_library_that_cannot_be_loaded_is_none(
         raise OSError("no such symbol")
 
     monkeypatch.setattr(library.ctypes, "CDLL", refuse)
-    assert library._load.__wrapped__() is None
+    found, why = library._load.__wrapped__()
+    assert found is None
+    assert re.fullmatch(".*/libkcompile_kernels[.]so cannot be loaded: no such symbol", why)
+
+
+def test_a_file_that_is_no_library_is_told_once_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "libkcompile_kernels.so"
+    path.write_text("garbage")
+    monkeypatch.setattr(kernels, "__path__", [str(tmp_path)])
+    found, why = library._load.__wrapped__()
+    assert found is None
+    assert why is not None
+    assert why.startswith(f"{path} cannot be loaded: ")
+    assert why.count(str(path)) == 1
+    monkeypatch.setattr(kernels, "__path__", [])
+    assert library._load.__wrapped__() == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from kcompile.nn import Edges, KirchhoffNet, Layer, Solver, integrate
 from kcompile.nn import compiled as module
 from kcompile.nn.compiled import PART, CompiledForm
 from kcompile.nn.plain import PlainForm
-from kcompile.nn.threads import VARIABLE, workers
 
 needs_kernel = pytest.mark.skipif(
     kernels.chosen() is None, reason="no compiled kernel is used: one form is all there is"
@@ -120,15 +119,13 @@ def test_no_bit_depends_on_how_many_threads_there_are(
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
-def test_threads_are_limited_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "1")
-    assert workers() == 1
-    monkeypatch.delenv(VARIABLE)
-    cores = workers()
-    assert cores >= 1
-    for odd in ("0", "-3", "many", "", "1000000"):
-        monkeypatch.setenv(VARIABLE, odd)
-        assert 1 <= workers() <= cores
+@needs_kernel
+def test_a_bad_number_of_threads_is_refused_also_where_one_would_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(kernels.THREADS, "many")
+    with pytest.raises(UsageError, match=f"{kernels.THREADS}: 'many' is no number of threads"):
+        layer_of("shift_relu").form()
 
 
 def _solve_in_child(layer: Layer, v: Tensor) -> None:
