@@ -75,7 +75,8 @@ class CompiledLayer:
     """dv/dt of a layer and its adjoint, by the compiled kernel.
 
     All arrays are of one real type; states are node-major and C-contiguous, ``[N, S]``. Results do
-    not depend on what else is in a batch of samples but in the last bit.
+    not depend on what else is in a batch of samples but in the last bit. Every method that computes
+    raises ``MemoryError`` where there is no room for a block of samples.
 
     Args:
         nodes: N.
@@ -168,6 +169,10 @@ class CompiledLayer:
     def _row(self, array: Reals | None, samples: int) -> int | None:
         return None if array is None else self._check(array, (samples,))
 
+    def _done(self, status: int) -> None:
+        if status:
+            raise MemoryError(f"no room for a block of samples of {self.nodes} nodes")
+
     def derivative(
         self, v: Reals, out: Reals, trace: Reals | None = None, part: slice | None = None
     ) -> None:
@@ -176,9 +181,9 @@ class CompiledLayer:
         Here and below ``part`` names the samples to work on, by default all.
         """
         samples = v.shape[-1]
-        self._suite.derivative(
+        self._done(self._suite.derivative(
             self._argument, _range(samples, part), *self._state(v, out), self._row(trace, samples)
-        )
+        ))  # fmt: skip
 
     def pullback(
         self,
@@ -200,7 +205,9 @@ class CompiledLayer:
         samples = v.shape[-1]
         state, given, result = self._state(v, grad_out, grad_v)
         row = self._row(grad_trace, samples)
-        self._suite.pullback(self._argument, _range(samples, part), state, given, row, result)
+        self._done(
+            self._suite.pullback(self._argument, _range(samples, part), state, given, row, result)
+        )
 
     def stages(self, samples: int, steps: int) -> Reals:
         """Room for what ``rk4`` keeps of so many samples for ``rk4_pullback``: four states a step.
@@ -247,10 +254,10 @@ class CompiledLayer:
         """
         samples = v.shape[-1]
         kept = self._kept(stages, samples, part, steps)
-        self._suite.rk4(
+        self._done(self._suite.rk4(
             self._argument, _range(samples, part), steps, duration / steps,
             *self._state(v), self._row(trace, samples), kept,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def rk4_pullback(
         self,
@@ -274,10 +281,10 @@ class CompiledLayer:
         """
         samples = grad_v.shape[-1]
         kept = self._kept(stages, samples, part, steps)
-        self._suite.rk4_pullback(
+        self._done(self._suite.rk4_pullback(
             self._argument, _range(samples, part), steps, duration / steps,
             kept, self._row(grad_trace, samples), *self._state(grad_v),
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 def _address(array: NDArray[Any]) -> int:

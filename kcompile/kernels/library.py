@@ -27,6 +27,9 @@ TRITON = "triton"
 """That value; nothing else that is compiled runs then."""
 
 _LIBRARY = "libkcompile_kernels"
+_ENTRY = "kcompile_suite_2"
+"""What gives its suites (native/dispatch.cpp)."""
+
 _REALS = (np.float32, np.float64)
 
 
@@ -67,9 +70,10 @@ class RangeArgument(ctypes.Structure):
 
 _LAYER, _RANGE = ctypes.POINTER(LayerArgument), ctypes.POINTER(RangeArgument)
 _ARRAY, _STEPS, _REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-_DERIVATIVE = ctypes.CFUNCTYPE(None, _LAYER, _RANGE, _ARRAY, _ARRAY, _ARRAY)
-_PULLBACK = ctypes.CFUNCTYPE(None, _LAYER, _RANGE, _ARRAY, _ARRAY, _ARRAY, _ARRAY)
-_RK4 = ctypes.CFUNCTYPE(None, _LAYER, _RANGE, _STEPS, _REAL, _ARRAY, _ARRAY, _ARRAY)
+_STATUS = ctypes.c_int32
+_DERIVATIVE = ctypes.CFUNCTYPE(_STATUS, _LAYER, _RANGE, _ARRAY, _ARRAY, _ARRAY)
+_PULLBACK = ctypes.CFUNCTYPE(_STATUS, _LAYER, _RANGE, _ARRAY, _ARRAY, _ARRAY, _ARRAY)
+_RK4 = ctypes.CFUNCTYPE(_STATUS, _LAYER, _RANGE, _STEPS, _REAL, _ARRAY, _ARRAY, _ARRAY)
 
 
 class _SuiteResult(ctypes.Structure):
@@ -90,15 +94,15 @@ class Suite:
 
     Args:
         name: ``baseline``, ``avx2`` or ``avx512``.
-        derivative, pullback, rk4, rk4_pullback: as native/layer.h describes them. They let other
-            Python threads run.
+        derivative, pullback, rk4, rk4_pullback: as native/layer.h describes them; they give its
+            ``Status``, 0 for DONE, and let other Python threads run.
     """
 
     name: str
-    derivative: Callable[..., None]
-    pullback: Callable[..., None]
-    rk4: Callable[..., None]
-    rk4_pullback: Callable[..., None]
+    derivative: Callable[..., int]
+    pullback: Callable[..., int]
+    rk4: Callable[..., int]
+    rk4_pullback: Callable[..., int]
 
 
 def suites() -> tuple[str, ...]:
@@ -145,7 +149,7 @@ def _suites(real: type[np.floating[Any]]) -> dict[str, Suite]:
     library, _ = _load()
     if library is None:
         return {}
-    get = library.kcompile_suite
+    get = library[_ENTRY]
     get.restype = ctypes.POINTER(_SuiteResult)
     get.argtypes = (ctypes.c_int, ctypes.c_int)
     found: dict[str, Suite] = {}
@@ -171,8 +175,11 @@ def _load() -> tuple[ctypes.CDLL | None, str | None]:
             path = Path(folder, _LIBRARY + suffix)
             if path.is_file():
                 try:
-                    return ctypes.CDLL(str(path)), None
+                    found = ctypes.CDLL(str(path))
                 except OSError as error:  # it is for another system, or lacks another
                     said = str(error).removeprefix(f"{path}: ")
                     return None, f"{path} cannot be loaded: {said}"
+                if not hasattr(found, _ENTRY):
+                    return None, f"{path} is of another version of kcompile"
+                return found, None
     return None, None

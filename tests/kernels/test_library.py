@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -80,6 +83,61 @@ def test_a_file_that_is_no_library_is_told_once_by_its_path(
     assert why.count(str(path)) == 1
     monkeypatch.setattr(kernels, "__path__", [])
     assert library._load.__wrapped__() == (None, None)
+
+
+def test_a_library_of_another_version_is_not_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches what an editable install leaves in place when only the sources are newer."""
+    (tmp_path / "libkcompile_kernels.so").touch()
+    monkeypatch.setattr(kernels, "__path__", [str(tmp_path)])
+    monkeypatch.setattr(library.ctypes, "CDLL", lambda _path: SimpleNamespace(kcompile_suite=None))
+    found, why = library._load.__wrapped__()
+    assert found is None
+    assert why == f"{tmp_path}/libkcompile_kernels.so is of another version of kcompile"
+
+
+NO_ROOM = """
+import resource
+from pathlib import Path
+
+import numpy as np
+
+from kcompile.kernels import CompiledLayer, suites, suite
+
+NODES, SAMPLES = 300_000, 33
+v, out, grad = (np.zeros((NODES, SAMPLES), np.float32) for _ in range(3))
+layers = [CompiledLayer(NODES, [], None, np.float32, suite(np.float32, s)) for s in suites()]
+stages = layers[0].stages(SAMPLES, 1)
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+most = pages * resource.getpagesize() + (16 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+for layer in layers:
+    for call in (
+        lambda: layer.derivative(v, out),
+        lambda: layer.pullback(v, grad, out),
+        lambda: layer.rk4(v, 1.0, 1),
+        lambda: layer.rk4(v, 1.0, 1, stages=stages),
+        lambda: layer.rk4_pullback(stages, 1.0, 1, grad),
+    ):
+        try:
+            call()
+        except MemoryError as error:
+            print(error)
+print(len(layers))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_where_memory_ends_the_process_does_not() -> None:
+    """Catches an exception that leaves C++ for C, which ends the process without a word."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ROOM], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    *said, layers = done.stdout.splitlines()
+    assert said == ["no room for a block of samples of 300000 nodes"] * 5 * int(layers)
+    assert int(layers) >= 1
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,10 @@ const Suites *const all[] = {
 #endif
 
 // The number-th suite that runs here, widest first, for float (0) or double (1); null: no more.
-extern "C" EXPORTED const Suite *kcompile_suite(int number, int real) {
+//
+// The 2 rises with every change of layer.h, so that a library of another version, which an editable
+// install leaves in place, is not called.
+extern "C" EXPORTED const Suite *kcompile_suite_2(int number, int real) {
     for (const Suites *suites : all)
         if (runs(suites->real[0].name) && number-- == 0) return &suites->real[real];
     return nullptr;

@@ -35,20 +35,23 @@ struct Range {
     std::int64_t samples, begin, end;
 };
 
+// What every function gives: DONE, or NO_MEMORY, and then what it writes is half written.
+enum Status : std::int32_t { DONE = 0, NO_MEMORY = 1 };
+
 struct Suite {
     const char *name;
     // out = dv/dt; trace[samples] = the Jacobian's trace (null: not wanted).
-    void (*derivative)(const Layer *, const Range *, const void *v, void *out, void *trace);
+    Status (*derivative)(const Layer *, const Range *, const void *v, void *out, void *trace);
     // grad_v = the adjoint of v, given those of out and trace (null: none).
-    void (*pullback)(const Layer *, const Range *, const void *v, const void *grad_out,
-                     const void *grad_trace, void *grad_v);
+    Status (*pullback)(const Layer *, const Range *, const void *v, const void *grad_out,
+                       const void *grad_trace, void *grad_v);
     // v and trace (added to) after `steps` Runge-Kutta steps of h; `stages` (null: not wanted)
     // keeps what `rk4_pullback` needs.
-    void (*rk4)(const Layer *, const Range *, std::int64_t steps, double h, void *v, void *trace,
-                void *stages);
+    Status (*rk4)(const Layer *, const Range *, std::int64_t steps, double h, void *v, void *trace,
+                  void *stages);
     // grad_v: in, the adjoint of the final v; out, that of the initial one.
-    void (*rk4_pullback)(const Layer *, const Range *, std::int64_t steps, double h,
-                         const void *stages, const void *grad_trace, void *grad_v);
+    Status (*rk4_pullback)(const Layer *, const Range *, std::int64_t steps, double h,
+                           const void *stages, const void *grad_trace, void *grad_v);
 };
 
 // One suite a set of instructions, for float (0) and double (1).

@@ -320,9 +320,10 @@ template <class B> class Room {
     std::unique_ptr<B, Free> rows_;
 };
 
-// Calls f(blocks, start) for blocks of fitting width until all samples are done.
+// Calls f(blocks, start) for blocks of fitting width until all samples are done. Exceptions end
+// here: the callers are C.
 template <class R, class F>
-void in_blocks(const Layer &layer, bool trace, const Range &range, F f) {
+Status in_blocks(const Layer &layer, bool trace, const Range &range, F f) try {
     using V = typename Real<R>::Vector;
     constexpr std::int64_t lanes = sizeof(V) / sizeof(R);
     for (std::int64_t start = range.begin; start < range.end;) {
@@ -341,6 +342,9 @@ void in_blocks(const Layer &layer, bool trace, const Range &range, F f) {
             start += 4 * lanes;
         }
     }
+    return DONE;
+} catch (const std::bad_alloc &) {
+    return NO_MEMORY;
 }
 
 char *aligned(void *stages) {
@@ -349,8 +353,8 @@ char *aligned(void *stages) {
 }
 
 template <class R>
-void derivative(const Layer *layer, const Range *range, const void *v, void *out, void *trace) {
-    in_blocks<R>(*layer, trace != nullptr, *range, [&](auto blocks, std::int64_t start) {
+Status derivative(const Layer *layer, const Range *range, const void *v, void *out, void *trace) {
+    return in_blocks<R>(*layer, trace != nullptr, *range, [&](auto blocks, std::int64_t start) {
         using B = typename decltype(blocks)::B;
         const std::int64_t rows = blocks.rows();
         Room<B> room(2 * rows);
@@ -362,9 +366,9 @@ void derivative(const Layer *layer, const Range *range, const void *v, void *out
 }
 
 template <class R>
-void pullback(const Layer *layer, const Range *range, const void *v, const void *grad_out,
-              const void *grad_trace, void *grad_v) {
-    in_blocks<R>(*layer, grad_trace != nullptr, *range, [&](auto blocks, std::int64_t start) {
+Status pullback(const Layer *layer, const Range *range, const void *v, const void *grad_out,
+                const void *grad_trace, void *grad_v) {
+    return in_blocks<R>(*layer, grad_trace != nullptr, *range, [&](auto blocks, std::int64_t start) {
         using B = typename decltype(blocks)::B;
         const std::int64_t rows = blocks.rows();
         Room<B> room(3 * rows);
@@ -378,10 +382,10 @@ void pullback(const Layer *layer, const Range *range, const void *v, const void 
 }
 
 template <class R>
-void rk4(const Layer *layer, const Range *range, std::int64_t steps, double h, void *v,
-         void *trace, void *stages) {
+Status rk4(const Layer *layer, const Range *range, std::int64_t steps, double h, void *v,
+           void *trace, void *stages) {
     char *kept = stages ? aligned(stages) : nullptr;
-    in_blocks<R>(*layer, trace != nullptr, *range, [&](auto blocks, std::int64_t start) {
+    return in_blocks<R>(*layer, trace != nullptr, *range, [&](auto blocks, std::int64_t start) {
         using B = typename decltype(blocks)::B;
         const std::int64_t rows = blocks.rows();
         Room<B> room(9 * rows);
@@ -406,10 +410,10 @@ void rk4(const Layer *layer, const Range *range, std::int64_t steps, double h, v
 }
 
 template <class R>
-void rk4_pullback(const Layer *layer, const Range *range, std::int64_t steps, double h,
-                  const void *stages, const void *grad_trace, void *grad_v) {
+Status rk4_pullback(const Layer *layer, const Range *range, std::int64_t steps, double h,
+                    const void *stages, const void *grad_trace, void *grad_v) {
     const char *kept = aligned(const_cast<void *>(stages));
-    in_blocks<R>(*layer, grad_trace != nullptr, *range, [&](auto blocks, std::int64_t start) {
+    return in_blocks<R>(*layer, grad_trace != nullptr, *range, [&](auto blocks, std::int64_t start) {
         using B = typename decltype(blocks)::B;
         const std::int64_t rows = blocks.rows();
         Room<B> room(6 * rows);
