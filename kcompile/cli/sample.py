@@ -48,6 +48,7 @@ def sample(
     """
     import kcompile
     from kcompile.files import write_json
+    from kcompile.tasks import gallery
 
     if data is not None and plots is None:
         raise UsageError("no pictures are asked for", where="--data", hint="add --plots DIR")
@@ -58,16 +59,16 @@ def sample(
     for place in (target, json_file, None if plots is None else plots / "samples.png"):
         if place is not None:
             require_place(place)
+    data_shown = None if plots is None else gallery.beside(model, data)
     with stages(model.name) as show:
         drawn = kcompile.sample(model, count, seed=seed, on_progress=partial(show, "samples"))
     click.echo(
         f"{model.name}: {count} samples, seed {seed}, mean log density "
         f"{drawn.log_density.mean():.5g}, converged within {drawn.error:.0e}, {drawn.seconds:.1f} s"
     )
-    pictures = None if plots is None else drawn.plot(data)
     files = [drawn.write(target)]
-    if pictures is not None and plots is not None:
-        files += pictures.save(plots)
+    if plots is not None:
+        files += gallery.draw(drawn, data_shown).save(plots)
     for file in files:
         click.echo(f"wrote {file}")
     if json_file is not None:

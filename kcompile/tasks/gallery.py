@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kcompile.errors import DataMissing, MissingExtra
+from kcompile.errors import DataMissing, MissingExtra, UsageError
 from kcompile.ir import FloatArray
 from kcompile.pictures import Plots
 from kcompile.tasks import plots
@@ -20,6 +20,7 @@ from kcompile.tasks.task import Kind
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from kcompile.frontend.model import Model
     from kcompile.tasks.sampling import Drawn
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -30,7 +31,34 @@ _WIDEST = 4.0
 _CELLS = 101
 
 
-def draw(drawn: Drawn, data: Path | None = None) -> Plots:
+def beside(model: Model, folder: Path | None = None) -> FloatArray | None:
+    """The task's samples that a network's are drawn beside, ``float64[R, N]``.
+
+    None where nobody has any, or they are of another kind.
+
+    Args:
+        model: a generative network.
+        folder: with the task's data; None: the cache, and no data where it has none.
+
+    Raises:
+        UsageError: there is no such folder, or the task's data are in none.
+        DataMissing, DataError: the folder has none, or they are damaged.
+    """
+    task = TASKS.get(model.task or "")
+    if task is None or not model.generative:
+        if folder is not None:
+            raise UsageError(f"there are no data of {model.task}", hint="leave --data out")
+        return None
+    try:
+        found = task.load(folder).test_inputs
+    except (DataMissing, MissingExtra):
+        if folder is not None:
+            raise
+        return None
+    return found if task.kind is Kind.GENERATION else None
+
+
+def draw(drawn: Drawn, data: FloatArray | None = None) -> Plots:
     """The pictures of samples.
 
     ``samples`` of point sets and digits, beside the data where they are at hand (Figs. 7 and 9);
@@ -39,43 +67,26 @@ def draw(drawn: Drawn, data: Path | None = None) -> Plots:
 
     Args:
         drawn: the samples.
-        data: a folder with the task's data; None: the cache, and no data where it has none.
-
-    Raises:
-        DataMissing, DataError: the folder has none, or they are damaged.
+        data: what they are drawn beside; None: nothing.
     """
     task = TASKS.get(drawn.model.task or "")
     nodes = drawn.samples.shape[1]
+    if data is not None and data.shape[1] != nodes:
+        data = None
     side = math.isqrt(nodes)
     figures: dict[str, Figure] = {}
     if nodes == 2 and task is not None and task.kind is Kind.DENSITY:
         figures["density"] = _density(drawn, task.name)
         figures["states"] = _states(drawn)
     elif nodes == 2:
-        figures["samples"] = plots.points_plot(
-            drawn.samples, _data(drawn, data), drawn.model.name
-        )  # fmt: skip
+        figures["samples"] = plots.points_plot(drawn.samples, data, drawn.model.name)
         figures["states"] = _states(drawn)
     elif side >= 8 and side * side == nodes:
         shape, title = (side, side), drawn.model.name
-        figures["samples"] = plots.images_plot(drawn.samples, _data(drawn, data), shape, title)
+        figures["samples"] = plots.images_plot(drawn.samples, data, shape, title)
         way = states(drawn.model, drawn.start[:_IMAGES], SHARES)
         figures["states"] = plots.image_states_plot(way, _times(drawn), shape, title)
     return Plots(figures)
-
-
-def _data(drawn: Drawn, folder: Path | None) -> FloatArray | None:
-    """The task's test samples; None where nobody has any, or they are of another kind."""
-    task = TASKS.get(drawn.model.task or "")
-    if task is None:
-        return None
-    try:
-        found = task.load(folder).test_inputs
-    except (DataMissing, MissingExtra):
-        if folder is not None:
-            raise
-        return None
-    return found if found.shape[1] == drawn.samples.shape[1] else None
 
 
 def _times(drawn: Drawn) -> list[float]:

@@ -73,9 +73,9 @@ class Drawn:
         Raises:
             DataMissing: the folder that was named has no data of the task.
         """
-        from kcompile.tasks.gallery import draw
+        from kcompile.tasks.gallery import beside, draw
 
-        return draw(self, None if data is None else Path(data))
+        return draw(self, beside(self.model, None if data is None else Path(data)))
 
     def to_dict(self) -> dict[str, Any]:
         """As ``kcompile sample --json`` writes it."""

@@ -78,13 +78,25 @@ def test_wrong_inputs(tmp_path: Path) -> None:
     assert "is a folder" in refused(tmp_path, 2, "sample", "flow.safetensors", "-o", ".")
 
 
-def test_a_folder_that_a_picture_cannot_use_leaves_nothing_behind(tmp_path: Path) -> None:
-    write_flow(tmp_path / "flow.safetensors", "pinwheel")
-    done = run(
-        "sample", "flow.safetensors", "-n", "2", "--plots", "plots", "--data", ".", cwd=tmp_path
+@pytest.mark.parametrize(
+    ("task", "complaint"),
+    [
+        ("pinwheel", "pinwheel is drawn, not read; leave --data out"),
+        ("potential1", "potential1 is a formula, not data; leave --data out"),
+        ("gauss", "there are no data of gauss; leave --data out"),
+        ("genmnist", "here: holds no mnist"),
+    ],
+)
+def test_data_that_a_picture_cannot_use_are_refused_before_samples_are_drawn(
+    task: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_flow(tmp_path / "flow.safetensors", task)
+    (tmp_path / "here").mkdir()
+    monkeypatch.setattr(kcompile, "sample", None)
+    said = refused(
+        tmp_path, 2, "sample", "flow.safetensors", "-n", "2", "--plots", "plots", "--data", "here"
     )
-    assert done.status == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["flow.safetensors"]
+    assert complaint in said
 
 
 def carrying(path: Path) -> Path:
