@@ -330,13 +330,6 @@ def share_of(topology: Topology) -> IndexArray | None:
     return topology.share() if isinstance(topology, Neighbourhood | Mixed) else None
 
 
-def fully_connected(
-    num_node: int, include_gnd: bool = True, repeat: Sequence[int] = (1, 1)
-) -> Edges:
-    """The edges of ``FullyConnected``."""
-    return FullyConnected(num_node, include_gnd, repeat).edges()
-
-
 def _both_ways(one: IndexArray, other: IndexArray, repeat: Sequence[int]) -> Edges:
     """For each pair ``repeat[0]`` edges one -> other, then ``repeat[1]`` edges other -> one."""
     out, back = repeat[0], repeat[1]

@@ -5,7 +5,7 @@ No array of edges by samples is ever made. Where the package was built without a
 """
 
 from kcompile.kernels.layer import Coefficients, CompiledLayer, Reals, Wiring, compiled_phase
-from kcompile.kernels.library import TRITON, VARIABLE, Suite, chosen, failure, suite, suites
+from kcompile.kernels.library import TRITON, VARIABLE, Suite, chosen, failure, suites
 from kcompile.kernels.threads import THREADS, workers
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "chosen",
     "compiled_phase",
     "failure",
-    "suite",
     "suites",
     "workers",
 ]

@@ -70,14 +70,6 @@ def training_solution(model: Model, inputs: FloatArray) -> FloatArray:
     return _array(net.evolve, start.T, solver).T
 
 
-def converged_solution(net: KirchhoffNet, inputs: FloatArray, tolerance: float = 1e-6) -> Converged:
-    """The outputs of the circuit equations themselves (behind the head), in float64.
-
-    As ``converge``, of the network's own outputs ``[S, M]``.
-    """
-    return converge(net, inputs, lambda net, x, solver: net(x, solver).flatten(1), tolerance)
-
-
 def converge(
     net: KirchhoffNet,
     inputs: FloatArray,

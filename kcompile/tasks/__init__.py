@@ -3,13 +3,12 @@
 Importing this imports neither torch nor scikit-learn; ``kcompile.tasks.training`` imports torch.
 """
 
-from kcompile.tasks.metrics import METRICS, Metric
+from kcompile.tasks.metrics import Metric
 from kcompile.tasks.registry import TASKS, get_task, task_metrics
 from kcompile.tasks.samples import first_samples
 from kcompile.tasks.task import Kind, LayerPlan, Plan, Preset, Recipe, Split, Task
 
 __all__ = [
-    "METRICS",
     "TASKS",
     "Kind",
     "LayerPlan",

@@ -9,7 +9,7 @@ import torch
 
 from kcompile.errors import CheckpointError, UsageError
 from kcompile.frontend import load
-from kcompile.frontend.published import MINIMAL_LAWS
+from kcompile.frontend.published.minimal import MINIMAL_LAWS
 
 RANDOM = np.random.default_rng(3)
 SRC = [0, 1, 2, 3, 4, 3, 2, 2]

@@ -17,7 +17,6 @@ from kcompile.frontend.topology import (
     Mixed,
     Neighbourhood,
     describe,
-    fully_connected,
     share_of,
 )
 
@@ -94,11 +93,6 @@ def test_given(edges, **arguments):
 def test_the_networks_of_the_paper_have_their_size(topology, nodes, edges):
     src, dst = topology.edges()
     assert (max(src.max(), dst.max()), len(src), topology.count) == (nodes, edges, edges)
-
-
-def test_the_short_form_gives_the_same_edges():
-    src, dst = fully_connected(4, False, (2, 1))
-    agrees(FullyConnected(4, False, (2, 1)), list(zip(src.tolist(), dst.tolist(), strict=True)))
 
 
 @pytest.mark.parametrize(

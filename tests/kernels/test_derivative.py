@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kernel_layers import Case, cases, one_edge, some_case
 
 from kcompile.ir import Phi
-from kcompile.kernels import suite
+from kcompile.kernels.library import suite
 
 REALS = (np.float32, np.float64)
 SAMPLES = st.integers(1, 70)

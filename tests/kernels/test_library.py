@@ -17,16 +17,8 @@ from kernel_layers import some_case
 from kcompile import kernels
 from kcompile.errors import UsageError
 from kcompile.ir import Phi
-from kcompile.kernels import (
-    VARIABLE,
-    Coefficients,
-    CompiledLayer,
-    Wiring,
-    chosen,
-    library,
-    suite,
-    suites,
-)
+from kcompile.kernels import VARIABLE, Coefficients, CompiledLayer, Wiring, chosen, library, suites
+from kcompile.kernels.library import suite
 
 
 def test_the_widest_runs_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +95,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kcompile.kernels import CompiledLayer, suites, suite
+from kcompile.kernels import CompiledLayer, suites
+from kcompile.kernels.library import suite
 
 NODES, SAMPLES = 300_000, 33
 v, out, grad = (np.zeros((NODES, SAMPLES), np.float32) for _ in range(3))

@@ -12,7 +12,7 @@ from kernel_layers import one_edge
 from mpmath import mp
 
 from kcompile.ir import Phi
-from kcompile.kernels import suite
+from kcompile.kernels.library import suite
 
 REALS = (np.float32, np.float64)
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from networks import as_tensor, graph_of, random_edges
+from solutions import converged_solution
 from torchdiffeq import odeint
 
 from kcompile import frontend
 from kcompile.errors import InputError, SolverError
-from kcompile.nn import KirchhoffNet, Layer, Solver, converged_solution, training_solution
+from kcompile.nn import KirchhoffNet, Layer, Solver, training_solution
 from kcompile.reference import solve
 
 PUBLISHED = Path(

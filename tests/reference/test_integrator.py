@@ -9,15 +9,9 @@ from hypothesis import strategies as st
 from scipy.integrate import DOP853, RK45
 
 from kcompile.ir import EdgeBatch, Graph, Phase, Phi
-from kcompile.reference import (
-    IntegrationError,
-    Settings,
-    eighth_order,
-    fifth_order,
-    integrate,
-    pair_for,
-    phase_rhs,
-)
+from kcompile.reference import phase_rhs
+from kcompile.reference.integrator import IntegrationError, Settings, integrate
+from kcompile.reference.pairs import eighth_order, fifth_order, pair_for
 
 PAIRS = pytest.mark.parametrize(
     ("pair", "method"), [(fifth_order(), RK45), (eighth_order(), DOP853)], ids=lambda each: ""

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
 from kcompile.ir import COEFFICIENTS, EdgeBatch, Graph, Phase, Phi, derivative
-from kcompile.kernels import Coefficients, CompiledLayer, Suite, Wiring, suite
+from kcompile.kernels import Coefficients, CompiledLayer, Suite, Wiring
+from kcompile.kernels.library import suite
 
 Array = NDArray[Any]
 Gradients = list[list[Any]]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kcompile.errors import InputError
-from kcompile.tasks import METRICS, TASKS, get_task, task_metrics
-from kcompile.tasks.metrics import energy_distance, mean_brightness
+from kcompile.tasks import TASKS, get_task, task_metrics
+from kcompile.tasks.metrics import METRICS, energy_distance, mean_brightness
 
 values = st.floats(-50, 50, width=32)
 

@@ -18,10 +18,11 @@ from torchdiffeq import odeint
 from kcompile.errors import SolverError, TrainingDiverged, UsageError
 from kcompile.frontend.software import Linear, Software
 from kcompile.nn import KirchhoffNet, Layer, Solver, converge, log_density, push
-from kcompile.tasks import METRICS, Recipe, Split, Task, get_task
+from kcompile.tasks import Recipe, Split, Task, get_task
 from kcompile.tasks.building import build
 from kcompile.tasks.data import log_normaliser
 from kcompile.tasks.data.potentials import log_density as exact_log_density
+from kcompile.tasks.metrics import METRICS
 from kcompile.tasks.objectives import Classification, Generation, Regression, objective
 from kcompile.tasks.objectives.density import DensityMatching, effective_share
 

@@ -9,8 +9,9 @@ import pytest
 
 from kcompile.errors import DataError, InputError, MissingExtra, UsageError
 from kcompile.frontend import Checkpoint, Model, PhaseRecord, Samples
-from kcompile.tasks import METRICS, TASKS, first_samples, get_task, task_metrics
+from kcompile.tasks import TASKS, first_samples, get_task, task_metrics
 from kcompile.tasks.building import build
+from kcompile.tasks.metrics import METRICS
 from kcompile.tasks.regression import scaled_split
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import recipes
 import torch
+from solutions import converged_solution
 
 from kcompile.errors import SolverError, StorageError, TrainingDiverged, UsageError
 from kcompile.frontend import Checkpoint, load, load_checkpoint, save_checkpoint
-from kcompile.nn import KirchhoffNet, converged_solution, training_solution
+from kcompile.nn import KirchhoffNet, training_solution
 from kcompile.tasks import Preset, Split, Task, get_task
 from kcompile.tasks.objectives import Generation, Regression
 from kcompile.tasks.summary import summary

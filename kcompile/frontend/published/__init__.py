@@ -6,13 +6,11 @@ config. Where the format's documentation leaves something open, the published pr
 (its behaviour, not its text, is followed here).
 """
 
-from kcompile.frontend.published.config import Config, read_config
-from kcompile.frontend.published.minimal import MINIMAL_LAWS, is_minimal, minimal_checkpoint
+from kcompile.frontend.published.config import read_config
+from kcompile.frontend.published.minimal import is_minimal, minimal_checkpoint
 from kcompile.frontend.published.network import published_checkpoint
 
 __all__ = [
-    "MINIMAL_LAWS",
-    "Config",
     "is_minimal",
     "minimal_checkpoint",
     "published_checkpoint",

@@ -15,15 +15,13 @@ from kcompile.tasks.data.potentials import (
 )
 from kcompile.tasks.data.sources import SOURCES, Source, get_source
 from kcompile.tasks.data.state import damage
-from kcompile.tasks.data.tables import HOUSING_FEATURES, TABLES, load_table
+from kcompile.tasks.data.tables import load_table
 
 __all__ = [
-    "HOUSING_FEATURES",
     "IMAGE_SETS",
     "POINTS",
     "POTENTIALS",
     "SOURCES",
-    "TABLES",
     "Images",
     "Potential",
     "Source",

@@ -27,4 +27,4 @@ def objective(task: Task, split: Split, recipe: Recipe | None = None, seed: int 
     return OBJECTIVES[task.kind](task, split, recipe or task.preset().recipe, seed)
 
 
-__all__ = ["OBJECTIVES", "Objective", "Tested", "objective"]
+__all__ = ["Objective", "Tested", "objective"]

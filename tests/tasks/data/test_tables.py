@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from kcompile.errors import DataError, DataMissing, UsageError
-from kcompile.tasks.data import HOUSING_FEATURES, load_table
+from kcompile.tasks.data import load_table
+from kcompile.tasks.data.tables import HOUSING_FEATURES
 
 # The first two blocks of the published table, and the features that scikit-learn makes of them.
 RAW = """\
