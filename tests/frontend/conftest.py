@@ -1,11 +1,13 @@
-"""How the tests of this package run a model: the Euler steps of the slow telling."""
+"""How the tests of this package run a model, and a checkpoint that holds one of everything."""
 
 from __future__ import annotations
 
 import numpy as np
 import published
 import pytest
+from whole_checkpoint import full
 
+from kcompile.frontend import save_checkpoint
 from kcompile.ir import hand_over, phase_output
 
 
@@ -25,3 +27,10 @@ def _run(model, x):
 @pytest.fixture
 def run():
     return _run
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file of our own format with one of everything."""
+    save_checkpoint(tmp_path / "net.pt", full())
+    return tmp_path / "net.pt"
