@@ -6,6 +6,8 @@ from kcompile.simulation.pool import run_jobs
 from kcompile.simulation.pyspice import PySpice, find_pyspice
 from kcompile.simulation.rawfile import Waveforms, read_raw, read_raws
 from kcompile.simulation.runner import run_job
+from kcompile.simulation.session import Session, SessionDeck, SessionLayer, Transient
+from kcompile.simulation.sessions import Sample, run_sessions
 
 __all__ = [
     "Job",
@@ -13,8 +15,13 @@ __all__ = [
     "LayerDeck",
     "Ngspice",
     "PySpice",
+    "Sample",
+    "Session",
+    "SessionDeck",
+    "SessionLayer",
     "Simulator",
     "Status",
+    "Transient",
     "Waveforms",
     "find_ngspice",
     "find_pyspice",
@@ -22,4 +29,5 @@ __all__ = [
     "read_raws",
     "run_job",
     "run_jobs",
+    "run_sessions",
 ]

@@ -94,6 +94,7 @@ class JobResult:
         folder: the work folder, kept when the job failed.
         log_tail: the end of what the simulator said.
         attempts: how often it was tried.
+        earlier: what went wrong at the first attempt; "" where that was the only one.
     """
 
     name: str
@@ -107,6 +108,7 @@ class JobResult:
     folder: Path | None = None
     log_tail: str = ""
     attempts: int = 1
+    earlier: str = ""
 
     @property
     def ok(self) -> bool:

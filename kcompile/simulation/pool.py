@@ -101,9 +101,8 @@ def _run_twice(
     if first.ok:
         return first
     try:
-        return replace(
-            run_job(simulator, job, timeout=timeout, work=work, groups=groups), attempts=2
-        )
+        second = run_job(simulator, job, timeout=timeout, work=work, groups=groups)
+        return replace(second, attempts=2, earlier=f"{first.status}: {first.reason}")
     finally:
         if first.folder is not None:
             remove(first.folder)

@@ -44,12 +44,20 @@ class Ended:
     seconds: float
 
 
+def check_time_limit(seconds: float) -> None:
+    """Raises ``UsageError`` where a time limit is not a positive, finite number of seconds."""
+    if not 0.0 < seconds <= threading.TIMEOUT_MAX:
+        raise UsageError(
+            f"the time limit is {seconds!r} s", hint="give a positive number of seconds"
+        )
+
+
 class ProcessGroups:
     """The process groups that run now, so that one call can stop them all."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: set[_Group] = set()
+        self._running: set[ProcessGroup] = set()
         self._stopped = False
 
     def stop(self) -> None:
@@ -82,23 +90,29 @@ class ProcessGroups:
             StorageError: the output files cannot be made.
             UsageError: the timeout is not a positive, finite number.
         """
-        if not 0.0 < timeout <= threading.TIMEOUT_MAX:
-            raise UsageError(
-                f"the time limit is {timeout!r} s", hint="give a positive number of seconds"
-            )
+        check_time_limit(timeout)
         begin = time.monotonic()
-        group = self._start(command, folder)
+        group = self.start(command, folder)
         try:
             timed_out = group.wait(timeout)
         finally:
-            group.end()
-            with self._lock:
-                self._running.discard(group)
+            self.end(group)
         if self._stopped:
             raise Stopped
         return Ended(group.returncode, timed_out, time.monotonic() - begin)
 
-    def _start(self, command: Sequence[str], folder: Path) -> _Group:
+    def end(self, group: ProcessGroup) -> None:
+        """Kills what is left of a group that ``start`` gave."""
+        group.end()
+        with self._lock:
+            self._running.discard(group)
+
+    def start(self, command: Sequence[str], folder: Path) -> ProcessGroup:
+        """Starts ``command`` as ``run`` does, and leaves it to the caller to ``end`` it.
+
+        Raises:
+            Stopped, SimulatorNotFound, StorageError: as ``run``.
+        """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         handles: list[int] = []
         try:
@@ -106,7 +120,7 @@ class ProcessGroups:
             with self._lock:
                 if self._stopped:
                     raise Stopped
-                group = _Group(command, folder, environment(folder), handles)
+                group = ProcessGroup(command, folder, environment(folder), handles)
                 self._running.add(group)
         except OSError as error:
             raise storage_error(error, folder.parent) from error
@@ -116,7 +130,7 @@ class ProcessGroups:
         return group
 
 
-class _Group:
+class ProcessGroup:
     """A process that leads its own group (and session)."""
 
     def __init__(
@@ -142,7 +156,21 @@ class _Group:
             ) from error
 
     @property
+    def pid(self) -> int:
+        """The leader's number."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the leader has not ended yet."""
+        if sys.platform == "darwin":
+            return self._process.poll() is None
+        options = os.WEXITED | os.WNOWAIT | os.WNOHANG
+        return not self._ended.is_set() and os.waitid(os.P_PID, self.pid, options) is None
+
+    @property
     def returncode(self) -> int:
+        """The leader's exit status, once it has ended."""
         return self._process.wait()
 
     def wait(self, timeout: float) -> bool:
