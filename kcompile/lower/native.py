@@ -14,7 +14,7 @@ from kcompile.errors import GraphError
 from kcompile.files import read_bytes
 from kcompile.ir import EdgeBatch, FloatArray, OffsetArray, Phase, oriented
 from kcompile.lower.tables import Segments, segments
-from kcompile.netlist import Attachment, ElementTable, Traced
+from kcompile.netlist import Attachment, Column, ElementTable, Traced
 from kcompile.units import Scale
 
 EDGES = "edges.osdi"
@@ -91,10 +91,10 @@ def native_layer(
     _check(data, number)
     device = f"kc_layer{number}" if grain is Grain.LAYER else f"kc_pairs{number}"
     stem = f"layer{number}"
-    settings = {"nodes": len(names) - 1, "diagonal": diagonal, "gated": gate is not None}
+    nodes, gated = len(names) - 1, gate is not None
 
     def content() -> Iterator[bytes]:
-        return encode(data, device, grain, **settings)
+        return encode(data, device, grain, nodes=nodes, diagonal=diagonal, gated=gated)
 
     tables, traces = (_whole if grain is Grain.LAYER else _pairs)(
         parts, data, device, names, prefix, number, gate
@@ -263,7 +263,7 @@ def _pairs(
         ends = zip(part.data.high.tolist(), part.data.low.tolist(), strict=True)
         ids = [f"{prefix}{part.prefix}_{high}_{low}" for high, low in ends]
         traces.append(Traced(ids, part.ptr, part.index))
-    columns = {
+    columns: dict[str, Column] = {
         "e": [name for trace in traces for name in trace.ids],
         "p": [names[node] for node in data.high.tolist()],
         "q": [names[node] for node in data.low.tolist()],
