@@ -16,6 +16,7 @@ from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray, Graph, digest
 from kcompile.lower import FamilySpec, lower, read_family, single_deck
 from kcompile.netlist import (
+    DIALECTS,
     SINGLE_WAVEFORM,
     Circuit,
     DeckFiles,
@@ -200,16 +201,14 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
     assert options.opt_level is not None
     graph, passes = optimise(model.graph, options.opt_level)
     values = family.values(options.scale, options.parameters)
-    layers = lower(
-        graph, family, options.scale, single=options.single_deck, parameters=values
-    )
+    layers = lower(graph, family, options.scale, single=options.single_deck, parameters=values)
     circuit = Circuit(
         layers,
-        Family(family.name, family.folder, values),
+        Family(family.name, family.folder, values, family.dialect),
         tuple(graph.outputs.tolist()),
         graph.inputs,
         options.scale.v0,
-        simulator_options(options.scale, klu=family.klu),
+        simulator_options(options.scale, klu=family.klu, dialect=family.dialect),
         STEPS,
         _header(model, options, note),
         single_deck(layers) if options.single_deck else None,
@@ -217,15 +216,43 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
     return Compiled(model, graph, options, note, passes, circuit, time.perf_counter() - began)
 
 
-def simulator_options(scale: Scale, *, klu: bool = True) -> dict[str, float | None]:
-    """ngspice options derived from the units, so that answers do not depend on the scale.
+def require_simulated(options: CompileOptions) -> None:
+    """Sees that the circuit would be one for ngspice.
+
+    Raises:
+        UsageError: the device family is written for another simulator, or there is none.
+    """
+    if options.device is None:
+        return
+    family = read_family(options.device, options.pdk)
+    if family.dialect != DIALECTS[0]:
+        raise UsageError(
+            f"{family.name} decks are for {family.dialect}, {DIALECTS[0]} cannot simulate them",
+            where="--device",
+            hint="write them with 'kcompile netlist', and verify the network with --device ideal",
+        )
+
+
+def simulator_options(
+    scale: Scale, *, klu: bool = True, dialect: str = "ngspice"
+) -> dict[str, float | None]:
+    """Simulator options derived from the units, so that answers do not depend on the scale.
 
     The charge tolerance is what matters: ngspice's default of 1e-14 C is a floor of 10 V on 1 fF.
+    Spectre has none, but measures a capacitor's error in volts.
 
     Args:
         scale: the unit system.
         klu: whether to ask for the KLU solver (ngspice before 42 ignores the word).
+        dialect: whose options.
     """
+    if dialect == "spectre":
+        return {
+            "reltol": 1e-6,
+            "vabstol": 1e-9 * scale.v0,
+            "iabstol": 1e-9 * scale.i0,
+            "gmin": 1e-12 / scale.resistance_unit,
+        }
     return {
         **({"klu": None} if klu else {}),
         "reltol": 1e-6,

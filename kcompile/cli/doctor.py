@@ -55,6 +55,7 @@ def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
         missing = error
         rows.append(("ngspice", "missing", "make ngspice, or your system's package manager"))
     found = table("what", "version", "where, or what it is for")
+    found.columns[1].no_wrap, found.columns[1].max_width = False, 36  # there are many families
     for row in rows:
         found.add_row(*row)
     console().print(found)

@@ -42,6 +42,8 @@ def netlist(
 ) -> None:
     """Writes CHECKPOINT as a folder of decks that `ngspice -b run.cir` runs.
 
+    With --device veriloga: Verilog-A modules and netlists for Spectre.
+
     Without --device: the circuit of Fig. 5 (switch, -O0) for piecewise-linear laws up to 20,000
     edges, else behavioural sources (ideal, -O2); these too where -O2 is asked for.
     """
@@ -55,11 +57,11 @@ def netlist(
     given = None if inputs is None else read_inputs(inputs, model)
     chosen = choose_inputs(model, given, 1, seed, data)
     deck = kcompile.write_netlist(compiled, output, inputs=chosen.inputs)
-    for note in (*model.notes, compiled.note, f"{chosen.note}; inputs.inc holds the first"):
+    for note in (*model.notes, compiled.note, f"{chosen.note}; {deck.inputs} holds the first"):
         click.echo(f"note: {note}", err=True)
     elements = ", ".join(f"{count} {letter}" for letter, count in deck.elements.items())
     click.echo(f"{deck.folder}: {len(deck.files)} files, {elements}")
-    click.echo(f"run it: ngspice -b {deck.entry}")
+    click.echo(f"run it: {deck.command}")
     if json_file is not None:
         write_json(
             json_file,

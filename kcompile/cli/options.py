@@ -40,7 +40,7 @@ compile_options = _add(
     click.option("--v0", type=float, help="Volts per software voltage unit."),
     click.option("--i0", type=float, help="Amperes per software current unit."),
     click.option("--c0", type=float, help="Farads per software capacitance unit."),
-    click.option("--device", help="Device family: ideal, switch, diode, or one of your own."),
+    click.option("--device", help="Device family; `kcompile doctor` lists them."),
     click.option("-O", "opt_level", type=int, help="Optimisation: 0 literal, 1 clean, 2 fast."),
     click.option("--single-deck", is_flag=True, help="All layers in one transient, gated."),
     click.option(

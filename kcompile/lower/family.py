@@ -12,6 +12,7 @@ from typing import Any, cast
 from kcompile.errors import PdkError, UsageError
 from kcompile.files import is_file, read_bytes
 from kcompile.ir import Phi
+from kcompile.netlist import DIALECTS
 from kcompile.resources import data_folder
 from kcompile.units import Scale
 
@@ -114,6 +115,8 @@ class FamilySpec:
             needs no compiled devices.
         klu: whether its circuits suit the KLU solver. ngspice's KLU keeps the pivots of the first
             factorisation, which loses digits where conductances change by many decades.
+        dialect: what its decks are written in.
+        files: names of further files of the family that lie beside every deck.
     """
 
     name: str
@@ -124,6 +127,8 @@ class FamilySpec:
     default_level: int
     klu: bool
     grain: str | None = None
+    dialect: str = DIALECTS[0]
+    files: tuple[str, ...] = ()
 
     @property
     def phis(self) -> frozenset[Phi]:
@@ -195,6 +200,8 @@ def _parse(name: str, path: Path) -> FamilySpec:
             int(data["default_level"]),
             bool(data.get("klu", True)),
             _grain(data.get("grain")),
+            _dialect(data.get("dialect", DIALECTS[0])),
+            tuple(str(file) for file in data.get("files", ())),
         )
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PdkError(f"not TOML: {error}", where=path) from error
@@ -203,12 +210,21 @@ def _parse(name: str, path: Path) -> FamilySpec:
     for form in forms:
         if not is_file(path.parent / form.template):
             raise PdkError(f"no template {form.template}", where=path)
+    for file in spec.files:
+        if Path(file).name != file or not is_file(path.parent / file):
+            raise PdkError(f"no file {file} beside it", where=path)
     return spec
 
 
 def _grain(word: Any) -> str | None:
     if word is not None and word not in GRAINS:
         raise ValueError(f"grain {word!r} is not one of {', '.join(GRAINS)}")
+    return word
+
+
+def _dialect(word: Any) -> str:
+    if word not in DIALECTS:
+        raise ValueError(f"dialect {word!r} is not one of {', '.join(DIALECTS)}")
     return word
 
 

@@ -5,17 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from kcompile.devices import Grain
 from kcompile.errors import PdkError, UsageError
+from kcompile.files import read_bytes
 from kcompile.ir import LEAKY_SLOPE, EdgeBatch, Fill, Graph, Phase, Phi
 from kcompile.lower.columns import edge_columns, table_columns
 from kcompile.lower.family import FamilySpec, Form
 from kcompile.lower.native import EDGES, Built, edge_library, native_layer
 from kcompile.lower.tables import piecewise_linear
-from kcompile.netlist import ElementTable, Layer, SingleDeck, Start, Traced, node_names
+from kcompile.netlist import (
+    Attachment,
+    ElementTable,
+    Layer,
+    SingleDeck,
+    Start,
+    Traced,
+    node_names,
+)
 from kcompile.units import Scale
 
 _RAMP = 1e-3
@@ -50,6 +60,7 @@ def lower(
     if single:
         _check_single(graph)
     values = family.values(scale, {}) if parameters is None else parameters
+    files = tuple(_file(family.folder / name) for name in family.files)
     layers: list[Layer] = []
     for index, phase in enumerate(graph.phases):
         builder = _Builder(
@@ -71,10 +82,19 @@ def lower(
                 phase.residual,
                 built.traces,
                 built.libraries,
-                built.attachments,
+                (*built.attachments, *files),
             )
         )
     return tuple(layers)
+
+
+def _file(path: Path) -> Attachment:
+    """A file of the family that lies beside the deck."""
+
+    def pieces() -> Iterator[bytes]:
+        yield read_bytes(path)
+
+    return Attachment(path.name, pieces)
 
 
 def single_deck(layers: Sequence[Layer]) -> SingleDeck:

@@ -1,5 +1,6 @@
-"""Netlist elements to text, the ngspice dialect, or to PySpice objects."""
+"""Netlist elements to text, in the dialect of ngspice or Spectre, or to PySpice objects."""
 
+from kcompile.netlist.dialects import DIALECTS, format_inputs, write_decks
 from kcompile.netlist.elements import (
     Attachment,
     Circuit,
@@ -16,15 +17,14 @@ from kcompile.netlist.ngspice import (
     ENTRY,
     INPUTS,
     SINGLE_WAVEFORM,
-    DeckFiles,
-    format_inputs,
     layer_file,
     layer_waveform,
-    write_decks,
 )
 from kcompile.netlist.pyspice import to_pyspice
+from kcompile.netlist.writing import DeckFiles
 
 __all__ = [
+    "DIALECTS",
     "ENTRY",
     "INPUTS",
     "SINGLE_WAVEFORM",

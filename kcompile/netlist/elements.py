@@ -41,11 +41,13 @@ class Family:
         name: of the family.
         folder: where its row templates lie.
         parameters: values of its parameters in SI units.
+        dialect: what its decks are written in, one of ``DIALECTS``.
     """
 
     name: str
     folder: Path
     parameters: Mapping[str, float]
+    dialect: str = "ngspice"
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,10 +51,16 @@ def to_pyspice(circuit: Circuit, layer: int = 1, initial: ArrayLike | None = Non
 
     Raises:
         MissingExtra: PySpice is not installed.
-        UsageError: there is no such layer, or all layers share one transient.
+        UsageError: there is no such layer, all layers share one transient, or the family is one
+            of another simulator's.
         InputError: ``initial`` does not fit.
         PdkError: a row template is bad.
     """
+    if circuit.family.dialect != "ngspice":
+        raise UsageError(
+            f"device family {circuit.family.name} is written for {circuit.family.dialect}",
+            hint="take one for ngspice, such as ideal",
+        )
     if circuit.single is not None:
         raise UsageError("a single deck is no circuit of one layer", hint="leave out single_deck")
     if not 1 <= layer <= len(circuit.layers):

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from kcompile.compiler import Compiled, CompileOptions, compile_model
+from kcompile.compiler import Compiled, CompileOptions, compile_model, require_simulated
 from kcompile.errors import SimulationFailed
 from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray
@@ -74,15 +74,17 @@ def verify_model(
         The report, with its evidence. A circuit that fails is a verdict, not an exception.
 
     Raises:
-        UsageError: an option is out of range, or the folder is not there.
+        UsageError: an option is out of range, the folder is not there, or the device family is one
+            of another simulator's.
         InputError, PdkError, DeckError, GraphError: something given is bad.
         SimulatorNotFound: there is no simulator.
         StorageError: the disk is full.
     """
+    options = options or CompileOptions()
+    require_simulated(options)
     chosen = choose_inputs(model, inputs, samples, seed, data)
     program = choose_simulator(simulator, ngspice)
     given = None if deck is None else read_deck(deck)
-    options = options or CompileOptions()
     if given is not None:
         options = replace(options, single_deck=given.single)
     compiled = compile_model(model, options)

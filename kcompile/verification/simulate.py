@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kcompile.compiler import Compiled
+from kcompile.compiler import Compiled, require_simulated
 from kcompile.errors import SimulationFailed, UsageError
 from kcompile.files import storage_error
 from kcompile.ir import FloatArray, Graph, hand_over, phase_output
@@ -280,9 +280,11 @@ def simulate_compiled(
         timeout: seconds that one of them may take.
 
     Raises:
+        UsageError: the device family is one of another simulator's.
         SimulatorNotFound: there is no simulator.
         SimulationFailed: a sample did not finish.
     """
+    require_simulated(compiled.options)
     chosen = choose_simulator(simulator, ngspice)
     initial = compiled.model.initial_voltages(check_inputs(inputs, compiled.model))
     results: dict[int, JobResult] = {}

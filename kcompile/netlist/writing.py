@@ -1,0 +1,206 @@
+"""What every dialect's writer does: files whole or not at all, their size, digest and elements."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import jinja2
+
+from kcompile.files import storage_error, written
+from kcompile.netlist.elements import Circuit, Layer, Start, plain
+from kcompile.netlist.rows import RowFormats
+from kcompile.resources import data_folder
+
+_OURS = re.compile(
+    r"layer\d+\.(cir|trace|raw|dat|osdi|scs|fc)|run\.(cir|raw|scs|fc|sh)|edges\.osdi"
+    r"|inputs\.inc|initial\d+\.scs|hand_over\.py|kirchhoffnet\.va"
+)
+_MEASURED = 32
+"""Most nodes whose end voltage a layer's own deck prints when it hands them on."""
+
+
+@dataclass(frozen=True)
+class DeckFiles:
+    """What was written.
+
+    Args:
+        folder: where.
+        entry: the file to run.
+        files: names of all files.
+        elements: how many elements of each SPICE letter there are in all layers.
+        bytes: size of all files but the inputs and compiled libraries.
+        sha256: digest of the same.
+        command: what runs it.
+        inputs: the file with the input voltages.
+    """
+
+    folder: Path
+    entry: Path
+    files: tuple[str, ...]
+    elements: Mapping[str, int]
+    bytes: int
+    sha256: str
+    command: str
+    inputs: str
+
+
+class Capacitor(Protocol):
+    """Writes the line of one node's capacitor."""
+
+    def __call__(self, node: int, farads: float, start: Start) -> str:
+        """The line, for a node that begins as ``start`` says."""
+        ...
+
+
+class Writer:
+    """Writes a circuit's files into a folder through the templates of one dialect.
+
+    Args:
+        circuit: what to write.
+        folder: where.
+        dialect: the folder of templates.
+        comment: what begins a comment.
+        capacitor: writes the line of one node's capacitor.
+    """
+
+    def __init__(
+        self, circuit: Circuit, folder: Path, dialect: str, comment: str, capacitor: Capacitor
+    ) -> None:
+        self.circuit = circuit
+        self.folder = folder
+        self.files: list[str] = []
+        self.elements: Counter[str] = Counter()
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self._comment = comment
+        self._capacitor = capacitor
+        self._rows = RowFormats(circuit.family)
+        self._environment = environment(dialect)
+
+    def write(self, name: str, template: str, **context: Any) -> None:
+        """Writes one file.
+
+        Args:
+            name: of the file.
+            template: of the dialect.
+            **context: what the template may name, besides ``circuit``, ``models``, ``libraries``
+                (compiled ones) and the functions ``rows``, ``capacitors`` and ``measured``.
+        """
+        stream = self._environment.get_template(template).generate(
+            circuit=self.circuit,
+            models=self._rows.models(),
+            rows=self._table_rows,
+            capacitors=self._capacitors,
+            measured=self._measured,
+            libraries=self._libraries(),
+            **context,
+        )
+        self._stream(name, stream)
+
+    def write_trace(self, layer: Layer) -> None:
+        """Writes which checkpoint edges stand behind a layer's elements."""
+
+        def lines() -> Iterator[str]:
+            about = "element: the checkpoint's edges (from 0) behind it"
+            yield f"{self._comment} layer {layer.number}, {about}\n"
+            for trace in layer.traces:
+                ptr, index = trace.ptr.tolist(), trace.index.tolist()
+                for k, name in enumerate(trace.ids):
+                    yield f"{name}: {' '.join(map(str, index[ptr[k] : ptr[k + 1]]))}\n"
+
+        self._stream(f"layer{layer.number}.trace", lines())
+
+    def write_attachments(self) -> None:
+        """Writes the files that the layers' devices need, each once."""
+        found = {file.name: file for layer in self.circuit.layers for file in layer.attachments}
+        for name in sorted(found):
+            if found[name].program:
+                with written(self.folder / name) as stream:
+                    stream.writelines(found[name].pieces())
+                self.files.append(name)
+            else:
+                self._stream(name, found[name].pieces())
+
+    def _libraries(self) -> tuple[str, ...]:
+        """The libraries of all layers, each once."""
+        return tuple(dict.fromkeys(n for layer in self.circuit.layers for n in layer.libraries))
+
+    def _stream(self, name: str, pieces: Iterable[str] | Iterable[bytes]) -> None:
+        self.digest.update(name.encode())
+        with written(self.folder / name) as stream:
+            for piece in pieces:
+                data = piece.encode() if isinstance(piece, str) else piece
+                self.size += len(data)
+                self.digest.update(data)
+                stream.write(data)
+        self.files.append(name)
+
+    def _table_rows(self, layer: Layer) -> Iterator[str]:
+        if self.circuit.single is not None:
+            self.elements["V"] += 1  # the gate
+        for table in layer.tables:
+            row = self._rows.of(table)
+            for letter, count in row.letters.items():
+                self.elements[letter] += count * table.count
+            yield from row.chunks(table.columns, table.count)
+
+    def _capacitors(self, layer: Layer, starts: Sequence[Start]) -> Iterator[str]:
+        """The capacitor lines of a layer's nodes, with their initial conditions.
+
+        Nodes beyond ``starts`` begin at 0 V.
+        """
+        self.elements["C"] += layer.nodes
+        for node, farads in enumerate(layer.capacitance.tolist()):
+            start = starts[node] if node < len(starts) else Start()
+            yield self._capacitor(node + 1, farads, start)
+
+    def _measured(self, layer: Layer) -> tuple[int, ...]:
+        """The nodes whose final voltages a layer's own deck prints."""
+        if layer.number == len(self.circuit.layers):
+            return self.circuit.outputs
+        return tuple(range(1, min(layer.nodes, _MEASURED) + 1))
+
+
+def remove_stale(folder: Path) -> None:
+    """Removes what an earlier netlist and its runs left in ``folder``.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    try:
+        for path in folder.iterdir():
+            if _OURS.fullmatch(path.name):
+                path.unlink()
+    except OSError as error:
+        raise storage_error(error, folder) from error
+
+
+def environment(dialect: str) -> jinja2.Environment:
+    """The templates of a dialect."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(data_folder("templates") / dialect),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - netlists, not HTML
+    )
+    filters: dict[str, Any] = {"number": repr, "plain": plain, "lines": _lines, "wrap": _wrap}
+    found.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]
+    return found
+
+
+def _lines(words: Sequence[str], per_line: int = 12) -> list[str]:
+    """Words in lines of ``per_line``."""
+    return [" ".join(words[k : k + per_line]) for k in range(0, len(words), per_line)]
+
+
+def _wrap(words: Sequence[str], per_line: int = 12) -> str:
+    """Words in lines of ``per_line``, continued as SPICE does."""
+    return "\n+ ".join(_lines(words, per_line))
