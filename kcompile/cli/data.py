@@ -22,7 +22,7 @@ def data() -> None:
 @data.command("list")
 @json_option
 def list_sets(*, json_file: Path | None) -> None:
-    """Lists data sets, their origins, and which are in the cache and whole."""
+    """Lists data sets, their origins, and what the cache holds."""
     from kcompile.files import write_json
     from kcompile.tasks.data import IMAGE_SETS, SOURCES, cache_folder, damage
 
