@@ -207,7 +207,10 @@ def verify(
     timeout: float = 3600.0,
     seed: int = 0,
     command: str | None = None,
+    resume: bool = True,
     on_progress: Progress | None = None,
+    on_status: Callable[[str], None] = lambda _: None,
+    on_worker: Callable[[int, str], None] | None = None,
     options: CompileOptions | None = None,
     scale: Scale | float | None = None,
     **fields: Any,
@@ -228,7 +231,10 @@ def verify(
         timeout: seconds that one simulation may take.
         seed: of drawn inputs.
         command: the command line, for the report.
+        resume: whether many samples go on where an interrupted run of the same ones stopped.
         on_progress: hears the stage, how much of it is done, and of how much.
+        on_status: hears how the samples do so far.
+        on_worker: hears what each simulator does, by its number.
         options: how to compile; or give single fields of ``CompileOptions`` instead.
         scale: a unit system, or the paper's scale ``a`` in seconds (1e-15 by default).
         **fields: of ``CompileOptions``.
@@ -240,7 +246,8 @@ def verify(
     return verify_model(
         _model(model), _options(options, scale, fields), inputs=inputs, samples=samples,
         data=_folder(data), tolerance=tolerance, deck=deck, simulator=simulator, ngspice=ngspice,
-        jobs=jobs, timeout=timeout, seed=seed, command=command, on_progress=on_progress,
+        jobs=jobs, timeout=timeout, seed=seed, command=command, resume=resume,
+        on_progress=on_progress, on_status=on_status, on_worker=on_worker,
     )  # fmt: skip
 
 

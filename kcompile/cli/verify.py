@@ -46,6 +46,8 @@ _GOLDEN_OPTIONS = ("checkpoint", "ngspice", "jobs", "json_file")
 )
 @click.option("--report", type=FILE, help="Folder for report.json and plots.")
 @click.option("--outputs", type=FILE, help="Write inputs, spice and reference here as .npz.")
+@click.option("--fresh", is_flag=True, help="Forget what an interrupted run had finished.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what each simulator does.")
 @click.option("--deck", type=FILE, help="Judge the decks in this folder as they lie.")
 @checkpoint_options
 @compile_options
@@ -61,6 +63,8 @@ def verify(
     tolerance: float,
     report: Path | None,
     outputs: Path | None,
+    fresh: bool,
+    verbose: bool,
     deck: Path | None,
     config: Path | None,
     law: str | None,
@@ -92,7 +96,8 @@ def verify(
         result = kcompile.verify(
             model, options=options, inputs=given, samples=samples, data=data, tolerance=tolerance,
             deck=deck, simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout, seed=seed,
-            command=shlex.join(["kcompile", *sys.argv[1:]]), on_progress=show,
+            command=shlex.join(["kcompile", *sys.argv[1:]]), resume=not fresh, on_progress=show,
+            on_status=show.status, on_worker=_tell_worker if verbose else None,
         )  # fmt: skip
     for note in result.notes:
         click.echo(f"note: {note}", err=True)
@@ -106,6 +111,10 @@ def verify(
     if result.reason is not None:
         click.echo(f"kcompile: {result.reason}", err=True)
     raise click.exceptions.Exit(result.exit_status)
+
+
+def _tell_worker(number: int, text: str) -> None:
+    click.echo(f"simulator {number + 1}: {text}", err=True)
 
 
 def _only_golden() -> None:

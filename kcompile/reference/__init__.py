@@ -1,6 +1,6 @@
 """The golden ODE solution of a circuit graph, with its own error estimate."""
 
-from kcompile.reference.convergence import solve
+from kcompile.reference.convergence import restored, solve
 from kcompile.reference.rhs import RhsFactory, RightHandSide, phase_rhs
 from kcompile.reference.solution import Reference, Trajectory
 
@@ -10,5 +10,6 @@ __all__ = [
     "RightHandSide",
     "Trajectory",
     "phase_rhs",
+    "restored",
     "solve",
 ]

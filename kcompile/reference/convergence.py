@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -96,8 +97,43 @@ def solve(
         found.difference, checked, reason is None, reason, time.perf_counter() - began,
         lambda sample: solver.trajectories([sample], found.settings)[sample],
         {s: known[s] for s in range(samples) if keep(s)},
-        solver.method,
+        solver.method, found.settings.steps,
     )  # fmt: skip
+
+
+def restored(
+    graph: Graph,
+    v0: FloatArray,
+    numbers: Mapping[str, Any],
+    *,
+    right_hand_side: RhsFactory = phase_rhs,
+) -> Reference:
+    """A reference out of what ``Reference.numbers`` gave, without solving anything.
+
+    Args:
+        graph, v0, right_hand_side: as ``solve`` was given them.
+        numbers: from ``Reference.numbers``.
+
+    Raises:
+        ValueError: they do not fit.
+    """
+    v0 = _checked_start(graph, v0)
+    solver = _Solver(graph, v0, right_hand_side)
+    plain = {f.name: numbers[f.name] for f in fields(Reference) if f.name in numbers}
+    finals = tuple(np.asarray(numbers[f"final{k}"]) for k in range(len(graph.phases)))
+    settings = Settings(plain["rtol"], plain["atol"], steps=plain["steps"])
+    kept: dict[int, Trajectory] = {}
+
+    def solve_again(sample: int) -> Trajectory:
+        return solver.trajectories([sample], settings)[sample]
+
+    found = Reference(**plain, finals=finals, solve_again=solve_again, kept=kept)
+    shapes = [found.outputs.shape, *(final.shape for final in finals)]
+    sizes = [len(graph.outputs), *(phase.nodes for phase in graph.phases)]
+    if shapes != [(len(v0), size) for size in sizes]:
+        raise ValueError("a stored reference of other samples")
+    kept.update({s: solve_again(s) for s in range(min(ALWAYS_CHECKED, len(v0)))})
+    return found
 
 
 class _Solver:

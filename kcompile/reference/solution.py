@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,7 @@ class Reference:
         reason: why it is not certified, or None.
         seconds: wall time.
         method: the solver.
+        steps: the least steps a phase that it takes.
     """
 
     outputs: FloatArray
@@ -73,6 +75,13 @@ class Reference:
     solve_again: Callable[[int], Trajectory] = field(repr=False)
     kept: dict[int, Trajectory] = field(repr=False)
     method: str = ""
+    steps: int = 0
+
+    def numbers(self) -> dict[str, Any]:
+        """All but the interpolants, as plain values and arrays: what ``restored`` takes."""
+        unstored = ("solve_again", "kept", "finals")
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unstored}
+        return plain | {f"final{k}": final for k, final in enumerate(self.finals)}
 
     @property
     def samples(self) -> int:

@@ -4,7 +4,7 @@ Importing this imports neither torch nor scikit-learn; ``kcompile.tasks.training
 """
 
 from kcompile.tasks.metrics import Metric
-from kcompile.tasks.registry import TASKS, get_task, task_metrics
+from kcompile.tasks.registry import TASKS, classifies, get_task, task_metrics
 from kcompile.tasks.samples import first_samples
 from kcompile.tasks.task import Kind, LayerPlan, Plan, Preset, Recipe, Split, Task
 
@@ -18,6 +18,7 @@ __all__ = [
     "Recipe",
     "Split",
     "Task",
+    "classifies",
     "first_samples",
     "get_task",
     "task_metrics",

@@ -36,6 +36,11 @@ class Metric:
     agreement: Callable[[FloatArray, FloatArray, Targets], float]
     by_targets: bool = True
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is a share of samples, whose spread is known."""
+        return self.name == "accuracy"
+
 
 def of_samples(name: str, value: Callable[[FloatArray], float]) -> Metric:
     """A metric of a generative network's samples ``[S, N]`` as a set, the lower the better."""
@@ -96,6 +101,28 @@ def _accuracy_agreement(one: FloatArray, other: FloatArray, _targets: Targets) -
     answers: Targets = one.argmax(axis=1)
     others: Targets = other.argmax(axis=1)
     return float(np.mean(np.equal(answers, others)))
+
+
+def share_interval(share: float, samples: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share that was seen among so many samples (Wilson, 1927).
+
+    Args:
+        share: 0..1.
+        samples: at least 1.
+    """
+    z2 = 1.959963984540054**2
+    centre = (share + z2 / (2 * samples)) / (1 + z2 / samples)
+    spread = share * (1 - share) / samples + z2 / (4 * samples**2)
+    half = float(np.sqrt(z2 * spread)) / (1 + z2 / samples)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def confusion(software: FloatArray, spice: FloatArray) -> list[list[int]]:
+    """How often the circuit answered with class k (column) where the software answered with j."""
+    classes = software.shape[1]
+    pairs: Targets = software.argmax(axis=1) * classes + spice.argmax(axis=1)
+    counts = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    return [[int(count) for count in row] for row in counts]
 
 
 METRICS = {

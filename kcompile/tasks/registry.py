@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from kcompile.errors import MissingExtra, UsageError
@@ -9,7 +11,7 @@ from kcompile.ir import FloatArray
 from kcompile.tasks.classification import CLASSIFICATION
 from kcompile.tasks.density import DENSITY
 from kcompile.tasks.generation import GENERATION
-from kcompile.tasks.metrics import Targets
+from kcompile.tasks.metrics import Targets, confusion, share_interval
 from kcompile.tasks.regression import REGRESSION
 from kcompile.tasks.task import Task
 
@@ -34,7 +36,7 @@ def get_task(name: str) -> Task:
 
 def task_metrics(
     task: str | None, software: FloatArray, spice: FloatArray, targets: Targets | None
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """A task's metric of two sets of outputs for the same samples, as ``report.json`` has it.
 
     Args:
@@ -44,7 +46,8 @@ def task_metrics(
         targets: what they should be, where that is known.
 
     Returns:
-        ``{name: {"software", "spice", "agreement"}}``.
+        ``{name: {"software", "spice", "agreement"}}``, of an accuracy with the 95 % confidence
+        intervals of all three and the confusion of the circuit's answers with the software's.
 
     Raises:
         InputError: outputs and targets do not describe the same samples.
@@ -58,11 +61,21 @@ def task_metrics(
             return {}
         targets = np.empty((len(software), 0))
     try:
-        values = {
+        values: dict[str, Any] = {
             "software": metric.value(software, targets),
             "spice": metric.value(spice, targets),
             "agreement": metric.agreement(software, spice, targets),
         }
     except MissingExtra:  # what samples would be compared with cannot be made here
         return {}
+    if metric.counts:
+        intervals = {name: share_interval(share, len(spice)) for name, share in values.items()}
+        values |= {f"{name}_interval": list(interval) for name, interval in intervals.items()}
+        values["confusion"] = confusion(software, spice)
     return {metric.name: values}
+
+
+def classifies(task: str | None) -> bool:
+    """Whether a task's answers are classes."""
+    known = PUBLISHED_NAMES.get(task or "", task)
+    return known in TASKS and TASKS[known].metric.counts

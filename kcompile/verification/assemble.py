@@ -18,6 +18,7 @@ from kcompile.tasks import task_metrics
 from kcompile.verification.deck import DeckFacts
 from kcompile.verification.evidence import Evidence
 from kcompile.verification.inputs import Chosen
+from kcompile.verification.many import ManyRuns
 from kcompile.verification.metrics import OutputErrors, PhaseWaves, output_errors
 from kcompile.verification.report import Report
 from kcompile.verification.sections import (
@@ -34,6 +35,9 @@ from kcompile.verification.sections import (
 )
 from kcompile.verification.simulate import SampleRun
 from kcompile.verification.verdict import Verdict, judge
+
+_NAMED = 3
+"""Most samples that notes name."""
 
 TRAINING_SAMPLES = 8
 """Most samples that the training solver is tried on."""
@@ -53,6 +57,7 @@ class Findings:
         runs: one per sample, in order.
         waves: the waveforms to show, with their sample, or None.
         wave_error: the largest error of any node at any time in any sample.
+        many: how the samples were run together, or None: each by the decks' own script.
         writing_seconds, simulation_seconds: wall time.
         jobs: simulations at a time.
         seed: of drawn inputs.
@@ -68,6 +73,7 @@ class Findings:
     runs: tuple[SampleRun, ...]
     waves: tuple[int, tuple[PhaseWaves, ...]] | None
     wave_error: float | None
+    many: ManyRuns | None
     writing_seconds: float
     simulation_seconds: float
     jobs: int
@@ -149,16 +155,18 @@ def _compile(findings: Findings) -> CompileSection:
 
 
 def _simulator(findings: Findings) -> SimulatorSection:
-    program, runs = findings.program, findings.runs
+    program, runs, many = findings.program, findings.runs, findings.many
     return SimulatorSection(
         "ngspice" if isinstance(program, Ngspice) else "pyspice",
         str(program.version),
         findings.deck.options,
         findings.jobs,
         findings.simulation_seconds,
-        None,
+        None if many is None else many.choice.seconds,
         sum(run.time_points for run in runs),
         sum(run.iterations for run in runs),
+        None if many is None else many.choice.calibration,
+        None if many is None else many.choice.acceleration,
     )
 
 
@@ -166,8 +174,9 @@ def _sample(run: SampleRun, errors: OutputErrors) -> SampleSection:
     largest, rms = float(errors.max_abs[run.index]), float(errors.rms[run.index])
     known = bool(np.isfinite(largest))
     return SampleSection(
-        run.index, run.status, largest if known else None, rms if known else None, run.seconds
-    )
+        run.index, run.status, largest if known else None, rms if known else None, run.seconds,
+        run.attempts, run.earlier or None, run.steps,
+    )  # fmt: skip
 
 
 def _summary(findings: Findings, spice: FloatArray, errors: OutputErrors) -> SummarySection:
@@ -239,6 +248,12 @@ def _notes(findings: Findings) -> tuple[str, ...]:
     else:
         notes.append(findings.compiled.note)
     notes.append(chosen.note)
+    if findings.many is not None:
+        notes += findings.many.notes
+    repeated = [run for run in findings.runs if run.earlier]
+    notes += [f"sample {run.index} ran twice ({run.earlier})" for run in repeated[:_NAMED]]
+    if len(repeated) > _NAMED:
+        notes.append(f"{len(repeated)} samples ran twice: the report's list says why")
     if model.encoder:
         notes.append(f"in software before the circuit: {model.encoder.describe()}")
     if model.head:

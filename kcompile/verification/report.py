@@ -16,6 +16,8 @@ from kcompile.verification.evidence import Evidence
 from kcompile.verification.plots import Plots, draw
 from kcompile.verification.quantities import format_number, format_si
 from kcompile.verification.sections import (
+    AccelerationSection,
+    CalibrationSection,
     CompileSection,
     ModelSection,
     ProvenanceSection,
@@ -163,9 +165,15 @@ class Report:
             ("inference time", format_si(summary.inference_time_s, "s")),
             ("time points, iterations", f"{simulator.time_points}, {simulator.iterations}"),
         ]
+        if simulator.acceleration is not None and simulator.calibration is not None:
+            rows.insert(3, ("ran as", _ran_as(simulator.acceleration, simulator.calibration)))
         for name, metric in summary.task_metrics.items():
             both = f"{metric.software:.5g} in software, {metric.spice:.5g} in SPICE"
-            rows.append((name, f"{both}, agreement {metric.agreement:.4g}"))
+            text = f"{both}, agreement {metric.agreement:.4g}"
+            if metric.agreement_interval is not None:
+                low, high = metric.agreement_interval
+                text += f" (95 % interval {low:.4g} to {high:.4g})"
+            rows.append((name, text))
         rows.append(("verdict", self.verdict if self.reason is None else f"fail: {self.reason}"))
         return tuple(rows)
 
@@ -175,6 +183,15 @@ class Report:
                 "a report from a file has no waveforms", hint="verify the network again"
             )
         return self.evidence
+
+
+def _ran_as(acceleration: AccelerationSection, calibration: CalibrationSection) -> str:
+    jacobian = acceleration.jacobian
+    words = [acceleration.device_family + ("" if jacobian is None else f" ({jacobian} Jacobian)")]
+    words.append(f"{calibration.steps} steps a layer, reltol {calibration.reltol:.3g}")
+    if acceleration.difference is not None:
+        words.append(f"{acceleration.difference:.2g} from the delivered decks")
+    return ", ".join(words)
 
 
 def load_report(path: Path | str) -> Report:

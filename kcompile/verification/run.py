@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,15 +12,20 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from kcompile import __version__
 from kcompile.compiler import Compiled, CompileOptions, compile_model, require_simulated
 from kcompile.errors import SimulationFailed
 from kcompile.frontend.model import Model
-from kcompile.ir import FloatArray
-from kcompile.reference import Reference, solve
-from kcompile.simulation import JobResult
+from kcompile.ir import FloatArray, digest
+from kcompile.reference import Reference, restored, solve
+from kcompile.simulation import JobResult, Ngspice
 from kcompile.verification.assemble import Findings, assemble
+from kcompile.verification.choosing import FirstSample
+from kcompile.verification.circuits import Circuit
 from kcompile.verification.deck import DeckFacts, read_deck
 from kcompile.verification.inputs import choose_inputs
+from kcompile.verification.journal import Journal
+from kcompile.verification.many import ManySamples
 from kcompile.verification.metrics import PhaseWaves, phase_waves
 from kcompile.verification.report import Report
 from kcompile.verification.simulate import (
@@ -29,6 +35,7 @@ from kcompile.verification.simulate import (
     run_samples,
     work_folder,
 )
+from kcompile.verification.standing import Standing
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Hears what goes on (``reference`` or ``simulation``), how much is done, and of how much."""
@@ -49,7 +56,10 @@ def verify_model(
     seed: int = 0,
     deck: Path | str | None = None,
     command: str | None = None,
+    resume: bool = True,
     on_progress: Progress | None = None,
+    on_status: Callable[[str], None] = lambda _: None,
+    on_worker: Callable[[int, str], None] | None = None,
 ) -> Report:
     """Whether a network's circuit computes what its ODE says.
 
@@ -68,7 +78,10 @@ def verify_model(
         deck: a folder of decks to judge as they lie, instead of fresh ones. Sample 0 runs with
             the folder's own input file, further samples replace it.
         command: the command line, for the report.
+        resume: whether many samples go on where an interrupted run of the same ones stopped.
         on_progress: hears how far it is.
+        on_status: hears how the samples do so far, and what is measured before them.
+        on_worker: hears of many samples what each simulator does, by its number.
 
     Returns:
         The report, with its evidence. A circuit that fails is a verdict, not an exception.
@@ -85,21 +98,56 @@ def verify_model(
     chosen = choose_inputs(model, inputs, samples, seed, data)
     program = choose_simulator(simulator, ngspice)
     given = None if deck is None else read_deck(deck)
+    asked = options or CompileOptions()
     if given is not None:
-        options = replace(options, single_deck=given.single)
-    compiled = compile_model(model, options)
+        asked = replace(asked, single_deck=given.single)
+    compiled = compile_model(model, asked)
     initial = model.initial_voltages(chosen.inputs)
-    reference = solve(model.graph, initial, tolerance, on_progress=_stage(on_progress, "reference"))
-    comparison = _Comparison(compiled, reference, _stage(on_progress, "simulation"), len(initial))
     with work_folder() as folder:
         began = time.perf_counter()
-        facts = _write(compiled, folder, initial[0]) if given is None else given
-        written = time.perf_counter()
-        runs = run_samples(
-            compiled, facts.folder, initial, program,
-            jobs=jobs, timeout=timeout, verbatim_first=given is not None, on_run=comparison,
-        )  # fmt: skip
-        ended = time.perf_counter()
+        facts = _write(compiled, folder / "delivered", initial[0]) if given is None else given
+        written = time.perf_counter() - began
+        many = (
+            given is None
+            and isinstance(program, Ngspice)
+            and compiled.circuit.single is None
+            and _are_many(compiled, len(initial))
+        )
+        journal = None
+        if many and resume and isinstance(program, Ngspice):
+            journal = Journal.of(_identity(compiled, facts, chosen.inputs, tolerance, program))
+        try:
+            reference = _reference(
+                model, initial, tolerance, journal, _stage(on_progress, "reference")
+            )
+            comparison = _Comparison(
+                compiled, reference, len(initial), _stage(on_progress, "simulation"), on_status
+            )
+            began = time.perf_counter()
+            found = None
+            if many:
+                assert isinstance(program, Ngspice)
+                delivered = Circuit(compiled, facts.folder, facts.sha256)
+                first = FirstSample(
+                    delivered, initial[0], reference, program, timeout, folder,
+                    lambda step: on_status(f"measuring: {step}"),
+                )  # fmt: skip
+                found = ManySamples(
+                    first, initial, asked.device is None, jobs, journal, on_worker
+                ).run(comparison.first_few)
+                runs = found.runs
+            else:
+                runs = run_samples(
+                    compiled, facts.folder, initial, program, jobs=jobs, timeout=timeout,
+                    verbatim_first=given is not None, on_run=comparison.every,
+                )  # fmt: skip
+            seconds = time.perf_counter() - began
+        except BaseException:
+            if journal is not None:
+                journal.close()
+            raise
+    if journal is not None:
+        journal.remove()
     findings = Findings(
         compiled=compiled,
         chosen=chosen,
@@ -110,13 +158,64 @@ def verify_model(
         runs=runs,
         waves=comparison.waves,
         wave_error=comparison.wave_error,
-        writing_seconds=written - began,
-        simulation_seconds=ended - written,
+        many=found,
+        writing_seconds=written,
+        simulation_seconds=seconds,
         jobs=jobs,
         seed=seed,
         command=command,
     )
     return assemble(findings)
+
+
+_SECONDS_PER_DEVICE = 6e-4
+"""What one behavioural device costs a sample, roughly (docs/findings.md)."""
+
+_PATIENCE = 20.0
+"""Seconds of simulation below which every sample runs by the decks' own script."""
+
+_FEW = 8
+
+
+def _are_many(compiled: Compiled, samples: int) -> bool:
+    """Whether the samples are worth loading the decks once for all of them."""
+    devices = sum(layer.devices for layer in compiled.circuit.layers)
+    return samples > _FEW or devices * samples * _SECONDS_PER_DEVICE > _PATIENCE
+
+
+def _identity(
+    compiled: Compiled, facts: DeckFacts, inputs: FloatArray, tolerance: float, program: Ngspice
+) -> dict[str, Any]:
+    """All that the answers of a verification depend on."""
+    return {
+        "kcompile": __version__,
+        "graph": digest(compiled.model.graph),
+        "deck": facts.sha256,
+        "device": repr(compiled.options),
+        "inputs": hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest(),
+        "tolerance": tolerance,
+        "ngspice": [str(program.path), program.banner],
+    }
+
+
+def _reference(
+    model: Model,
+    initial: FloatArray,
+    tolerance: float,
+    journal: Journal | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> Reference:
+    """The golden solution, from the journal where that has it."""
+    numbers = None if journal is None else journal.reference()
+    if numbers is not None:
+        try:
+            return restored(model.graph, initial, numbers)
+        except (KeyError, TypeError, ValueError):
+            pass  # cut or foreign: solved again
+    reference = solve(model.graph, initial, tolerance, on_progress=on_progress)
+    if journal is not None:
+        journal.keep_reference(reference.numbers())
+    return reference
 
 
 def _write(compiled: Compiled, folder: Path, initial: FloatArray) -> DeckFacts:
@@ -134,21 +233,23 @@ def _write(compiled: Compiled, folder: Path, initial: FloatArray) -> DeckFacts:
 
 
 class _Comparison:
-    """Compares each sample's waveforms with the reference while they are in memory.
+    """Compares each sample with the reference while its waveforms are in memory.
 
     Args:
         compiled: what is simulated.
         reference: the golden solution.
-        advance: hears how many samples are done, or None.
         samples: S.
+        advance: hears how many samples are done, or None.
+        say: hears how they do so far.
     """
 
     def __init__(
         self,
         compiled: Compiled,
         reference: Reference,
-        advance: Callable[[int, int], None] | None,
         samples: int,
+        advance: Callable[[int, int], None] | None,
+        say: Callable[[str], None],
     ) -> None:
         self.wave_error: float | None = None
         """The largest error of any node at any time so far."""
@@ -156,18 +257,37 @@ class _Comparison:
         """The first sample that has waveforms, and they."""
         self._compiled, self._reference = compiled, reference
         self._nodes = tuple(phase.nodes for phase in compiled.model.graph.phases)
-        self._advance, self._done, self._samples = advance, 0, samples
+        self._advance, self._say = advance, say
+        self._done, self._samples = 0, samples
+        self._standing = Standing(compiled.model, reference)
 
-    def __call__(self, run: SampleRun, result: JobResult) -> None:
-        """One sample more has ended."""
+    def every(self, run: SampleRun, result: JobResult) -> None:
+        """One sample more has ended; its waveforms are compared."""
+        self._hear(self._compared(run, result))
+
+    def first_few(self, run: SampleRun, result: JobResult | None) -> SampleRun:
+        """The same; waveforms are compared where the reference kept its own.
+
+        Solving it again for thousands of samples would take longer than simulating them.
+        """
+        if result is not None and run.index in self._reference.kept:
+            run = self._compared(run, result)
+        self._hear(run)
+        return run
+
+    def _hear(self, run: SampleRun) -> None:
         self._done += 1
-        if np.isfinite(run.outputs).all():
-            self._compare(run.index, result)
+        if run.wave_error is not None:
+            self.wave_error = max(run.wave_error, self.wave_error or 0.0)
+        self._standing.add(run)
         if self._advance is not None:
             self._advance(self._done, self._samples)
+            self._say(str(self._standing))
 
-    def _compare(self, index: int, result: JobResult) -> None:
-        trajectory = self._reference.trajectory(index)
+    def _compared(self, run: SampleRun, result: JobResult) -> SampleRun:
+        if not np.isfinite(run.outputs).all():
+            return run
+        trajectory = self._reference.trajectory(run.index)
         try:
             waves = phase_waves(
                 result.waveforms,
@@ -177,11 +297,11 @@ class _Comparison:
                 trajectory,
             )
         except SimulationFailed:
-            return  # an edited deck may save fewer nodes; its read-outs are judged all the same
+            return run  # an edited deck may save fewer nodes; its read-outs are judged all the same
+        if self.waves is None or run.index < self.waves[0]:
+            self.waves = (run.index, waves)
         largest = max(float(wave.error.max(initial=0.0)) for wave in waves)
-        self.wave_error = max(largest, self.wave_error or 0.0)
-        if self.waves is None or index < self.waves[0]:
-            self.waves = (index, waves)
+        return replace(run, wave_error=largest)
 
 
 def _stage(on_progress: Progress | None, name: str) -> Callable[[int, int], None] | None:

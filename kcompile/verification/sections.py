@@ -58,10 +58,56 @@ class CompileSection:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialSection:
+    """One simulation of the first sample; its error at the read-outs in software units."""
+
+    steps: int
+    error: float
+    iterations: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSection:
+    """How finely the samples were simulated, and the trials that led to it.
+
+    The step cap is a layer's duration divided by ``steps``; ``order`` is the observed order of
+    convergence, None where nothing of it was to be seen.
+    """
+
+    steps: int
+    reltol: float
+    trtol: float
+    order: float | None
+    trials: tuple[TrialSection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccelerationSection:
+    """Which circuit ran, once it had agreed with the delivered decks at the first sample.
+
+    Args:
+        device_family: of the circuit that ran.
+        jacobian: ``full`` or ``diagonal``; None where the devices are not compiled ones.
+        deck_sha256: digest of its decks.
+        difference: from the delivered decks' own script at the first sample's read-outs and at
+            their settings, software units.
+        jacobian_difference: of the diagonal from the full Jacobian, likewise; None: not tried.
+    """
+
+    device_family: str
+    jacobian: str | None
+    deck_sha256: str
+    difference: float | None
+    jacobian_difference: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatorSection:
     """What simulated; points and iterations are those of all samples together.
 
     ``jobs`` is how many simulations ran at a time, ``seconds`` the wall time of all of them.
+    ``calibration`` and ``acceleration`` are null where every sample ran by the decks' own script.
     """
 
     name: str
@@ -72,6 +118,8 @@ class SimulatorSection:
     calibration_seconds: float | None
     time_points: int
     iterations: int
+    calibration: CalibrationSection | None = None
+    acceleration: AccelerationSection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +136,19 @@ class ReferenceSection:
 
 @dataclass(frozen=True, slots=True)
 class SampleSection:
-    """One sample: ``ok`` or how its simulation failed; its errors at the read-outs."""
+    """One sample: ``ok`` or how its simulation failed; its errors at the read-outs.
+
+    ``earlier`` says what went wrong at a first attempt; ``steps`` a layer, None: as the decks say.
+    """
 
     index: int
     status: str
     max_abs_error: float | None
     rms_error: float | None
     seconds: float | None
+    attempts: int = 1
+    earlier: str | None = None
+    steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +160,19 @@ class TaskMetric:
         spice: of the circuit, likewise.
         agreement: how far the two agree: of an accuracy the share of equal answers, of a loss the
             difference of its two values.
+        software_interval, spice_interval, agreement_interval: of shares, their 95 % confidence
+            intervals, were the samples drawn from many.
+        confusion: of a classifier, how often the circuit answered with class k (column) where the
+            software answered with class j (row).
     """
 
     software: float
     spice: float
     agreement: float
+    software_interval: tuple[float, ...] | None = None
+    spice_interval: tuple[float, ...] | None = None
+    agreement_interval: tuple[float, ...] | None = None
+    confusion: tuple[tuple[int, ...], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

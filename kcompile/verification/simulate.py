@@ -73,6 +73,10 @@ class SampleRun:
         seconds: wall time.
         time_points, iterations: of the simulator.
         finished: whether the simulator reached an end of its own.
+        attempts: how often it was tried.
+        earlier: what went wrong at the first attempt; "" where that was the only one.
+        steps: the step cap was a layer's duration divided by this; None: as the decks say.
+        wave_error: the largest error of any node at any time, software units; None: not looked at.
     """
 
     index: int
@@ -84,6 +88,10 @@ class SampleRun:
     time_points: int
     iterations: int
     finished: bool
+    attempts: int = 1
+    earlier: str = ""
+    steps: int | None = None
+    wave_error: float | None = None
 
 
 def make_jobs(
@@ -166,6 +174,7 @@ def read_run(compiled: Compiled, index: int, result: JobResult, *, printed: bool
         index, status, problem if result.folder is None else f"{problem} (see {result.folder})",
         outputs, inference_time, result.seconds, result.time_points, result.iterations,
         finished=result.ok or result.status is Status.STOPPED_EARLY,
+        attempts=result.attempts, earlier=result.earlier,
     )  # fmt: skip
 
 
