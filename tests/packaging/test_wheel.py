@@ -24,7 +24,8 @@ COMPILED = "kcompile/kernels/libkcompile_kernels.so"
 KERNEL = """\
 import numpy as np
 from kcompile.ir import EdgeBatch, Graph, Phase, Phi, derivative
-from kcompile.kernels import compiled_phase, suite, suites
+from kcompile.kernels import compiled_phase, suites
+from kcompile.kernels.library import suite
 
 random = np.random.default_rng(1)
 src, dst = random.integers(0, 6, (2, 30))
