@@ -26,7 +26,7 @@ from kcompile.netlist import (
     to_pyspice,
     write_decks,
 )
-from kcompile.passes import LEVELS, PassRecord, optimise
+from kcompile.passes import BOUNDED, Approximation, PassRecord, check_level, optimise
 from kcompile.units import Scale
 
 SWITCH_LIMIT = 20_000
@@ -44,10 +44,12 @@ class CompileOptions:
         scale: the unit system.
         device: device family; None: ``switch`` for piecewise-linear laws up to 20,000 edges
             (with ``-O0`` or ``-O1``), else ``ideal``.
-        opt_level: 0, 1 or 2; None: what suits the family.
+        opt_level: 0, 1, 2, all exact, or 3, which approximates; None: what suits the family.
         single_deck: all layers in one transient, with gated currents.
         parameters: device parameters by name, in the units that the family states.
         pdk: a folder of further device families.
+        approximation: how far ``-O3`` may go, and over which voltages it holds; the functions of
+            ``kcompile`` find it from the trajectories of the samples. Other levels need none.
     """
 
     scale: Scale = Scale()
@@ -56,6 +58,7 @@ class CompileOptions:
     single_deck: bool = False
     parameters: Mapping[str, float] = field(default_factory=dict[str, float])
     pdk: Path | None = None
+    approximation: Approximation | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,19 @@ class Compiled:
         return self.options.opt_level
 
     @property
+    def error_bound(self) -> float:
+        """By how much the current of any node may differ from the network's, software units."""
+        return sum(record.error_bound for record in self.passes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know: family and level, and how far the circuit is approximate."""
+        if self.opt_level < BOUNDED:
+            return (self.note,)
+        remarks = [f"{record.name}: {note}" for record in self.passes for note in record.notes]
+        return (self.note, _bound_note(self.passes), *remarks)
+
+    @property
     def simulator_options(self) -> Mapping[str, float | None]:
         """What the decks' ``.options`` line says."""
         return self.circuit.options
@@ -199,7 +215,7 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
     began = time.perf_counter()
     options, family, note = _resolve(model.graph, options or CompileOptions())
     assert options.opt_level is not None
-    graph, passes = optimise(model.graph, options.opt_level)
+    graph, passes = optimise(model.graph, options.opt_level, options.approximation)
     values = family.values(options.scale, options.parameters)
     layers = lower(graph, family, options.scale, single=options.single_deck, parameters=values)
     circuit = Circuit(
@@ -210,7 +226,7 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
         options.scale.v0,
         simulator_options(options.scale, klu=family.klu, dialect=family.dialect),
         STEPS,
-        _header(model, options, note),
+        _header(model, options, note, passes),
         single_deck(layers) if options.single_deck else None,
     )
     return Compiled(model, graph, options, note, passes, circuit, time.perf_counter() - began)
@@ -268,8 +284,8 @@ def simulator_options(
 def _resolve(graph: Graph, options: CompileOptions) -> tuple[CompileOptions, FamilySpec, str]:
     """Fills in the device family and the level; says what was chosen and why."""
     level, chosen = options.opt_level, options.device
-    if level is not None and not 0 <= level < len(LEVELS):
-        raise UsageError(f"no level {level}", where="-O", hint=f"levels: 0..{len(LEVELS) - 1}")
+    if level is not None:
+        check_level(level)
     why = "as asked for"
     if chosen is None:
         linear = all(batch.phi.piecewise_linear for p in graph.phases for batch in p.batches)
@@ -287,7 +303,17 @@ def _resolve(graph: Graph, options: CompileOptions) -> tuple[CompileOptions, Fam
     return replace(options, device=chosen, opt_level=level), family, note
 
 
-def _header(model: Model, options: CompileOptions, note: str) -> tuple[str, ...]:
+def _bound_note(passes: tuple[PassRecord, ...]) -> str:
+    bound = sum(record.error_bound for record in passes)
+    return (
+        f"-O{BOUNDED}: every node's current is within {bound:.3g} (software units) of the "
+        "network's while the voltages stay near the trajectories it was compiled for"
+    )
+
+
+def _header(
+    model: Model, options: CompileOptions, note: str, passes: tuple[PassRecord, ...]
+) -> tuple[str, ...]:
     graph, scale = model.graph, options.scale
     parameters = "".join(f", {name}={value!r}" for name, value in options.parameters.items())
     layers = "1 layer" if len(graph.phases) == 1 else f"{len(graph.phases)} layers"
@@ -298,4 +324,5 @@ def _header(model: Model, options: CompileOptions, note: str) -> tuple[str, ...]
         f"units: {scale.v0!r} V, {scale.i0!r} A, {scale.c0!r} F; "
         f"one software time unit is {scale.time_unit!r} s",
         f"{note}{parameters}",
+        *((_bound_note(passes),) if options.opt_level == BOUNDED else ()),
     )

@@ -7,6 +7,7 @@ from kcompile.ir.graph import COEFFICIENTS, EdgeBatch, Fill, Graph, Phase
 from kcompile.ir.laws import LAWS, Coefficients, Law, get_law
 from kcompile.ir.orientation import Oriented, oriented
 from kcompile.ir.phi import LEAKY_SLOPE, Phi
+from kcompile.ir.tables import Tables
 from kcompile.ir.trace import Trace
 from kcompile.ir.validate import validate
 from kcompile.ir.view import to_networkx, write_graphml
@@ -26,6 +27,7 @@ __all__ = [
     "Oriented",
     "Phase",
     "Phi",
+    "Tables",
     "Trace",
     "derivative",
     "digest",

@@ -35,4 +35,8 @@ def digest(graph: Graph) -> str:
                 state.update(np.asarray(batch.column(name), "<f8").tobytes())
             if batch.group_ptr is not None:
                 state.update(np.asarray(batch.group_ptr, "<i8").tobytes())
+            if batch.tables is not None:
+                state.update(b"tables" + np.asarray(batch.tables.ptr, "<i8").tobytes())
+                state.update(np.asarray(batch.tables.x, "<f8").tobytes())
+                state.update(np.asarray(batch.tables.y, "<f8").tobytes())
     return state.hexdigest()

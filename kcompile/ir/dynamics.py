@@ -15,7 +15,8 @@ from kcompile.ir.graph import EdgeBatch, Fill, Graph, Phase
 def edge_currents(batch: EdgeBatch, v: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The current that leaves each edge's source and the one that enters its destination.
 
-    Ideal laws have both equal; a measured cell need not, so callers keep them apart.
+    Ideal laws have both equal; a measured cell need not, so callers keep them apart. Where groups
+    have tables, the first edge of each carries the whole group's current.
 
     Args:
         batch: E edges.
@@ -24,9 +25,23 @@ def edge_currents(batch: EdgeBatch, v: FloatArray) -> tuple[FloatArray, FloatArr
     Returns:
         Two arrays ``[..., E]`` in software current units.
     """
+    if batch.tables is not None:
+        current = _table_currents(batch, v)
+        return current, current
     argument = batch.a * v[..., batch.src] + batch.b * v[..., batch.dst] + batch.c
     current = batch.w * batch.phi(argument)
     return current, current
+
+
+def _table_currents(batch: EdgeBatch, v: FloatArray) -> FloatArray:
+    assert batch.tables is not None
+    assert batch.group_ptr is not None
+    first = batch.group_ptr[:-1]
+    src, dst = batch.src[first], batch.dst[first]
+    sign = np.where(src < dst, -1.0, 1.0)
+    current = np.zeros((*v.shape[:-1], len(batch)))
+    current[..., first] = sign * batch.tables.currents(sign * (v[..., src] - v[..., dst]))
+    return current
 
 
 def derivative(graph: Graph, phase: int, v: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from kcompile.ir.arrays import FloatArray, IndexArray, OffsetArray, frozen
 from kcompile.ir.phi import Phi
+from kcompile.ir.tables import Tables
 from kcompile.ir.trace import Trace
 
 COEFFICIENTS = ("w", "a", "b", "c")
@@ -41,6 +42,8 @@ class EdgeBatch:
             is for the first batch of a phase: the edges of the others are numbered on.
         group_ptr: ``int64[G+1]`` where edges ``group_ptr[g]:group_ptr[g+1]`` are to become one
             device: diff edges between one unordered pair of nodes. None: one device per edge.
+        tables: the groups' currents where they only approximate the sum of the edges, which then
+            say no more than what they stand for. None: the edges' own currents.
     """
 
     phi: Phi
@@ -52,6 +55,7 @@ class EdgeBatch:
     c: FloatArray
     trace: Trace = field(default=None)  # pyright: ignore[reportAssignmentType]
     group_ptr: OffsetArray | None = None
+    tables: Tables | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "phi", Phi(self.phi))

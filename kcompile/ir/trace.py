@@ -29,7 +29,7 @@ class Trace:
     @classmethod
     def identity(cls, count: int, start: int = 0) -> Self:
         """Edges ``start .. start+count`` standing for themselves."""
-        return cls(np.arange(count + 1), np.arange(start, start + count))
+        return cls(_numbers(count + 1), _numbers(start + count)[start:])
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
@@ -41,6 +41,8 @@ class Trace:
 
     def take(self, order: OffsetArray) -> Trace:
         """The trace of the edges ``order``, in that order."""
+        if len(self.index) == len(self) and (np.diff(self.ptr) == 1).all():
+            return Trace(_numbers(len(order) + 1), self.index[order])
         lengths = np.diff(self.ptr)[order]
         ptr = np.concatenate(([0], np.cumsum(lengths)))
         position = np.arange(int(ptr[-1])) - np.repeat(ptr[:-1], lengths)
@@ -49,3 +51,13 @@ class Trace:
     def merge(self, starts: OffsetArray) -> Trace:
         """Runs of edges ``starts[k]:starts[k+1]`` become one edge each (the last run ends at E)."""
         return Trace(np.append(self.ptr[starts], self.ptr[-1]), self.index)
+
+
+_known: list[OffsetArray] = [frozen(np.arange(0), np.int64)]
+
+
+def _numbers(stop: int) -> OffsetArray:
+    """0, 1, ... ``stop-1``, read-only: in large networks it pays that all traces share one array."""
+    if len(_known[0]) < stop:
+        _known[0] = frozen(np.arange(stop), np.int64)
+    return _known[0][:stop]

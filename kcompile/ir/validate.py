@@ -16,8 +16,8 @@ def validate(graph: Graph) -> Graph:
     Raises:
         GraphError: no phase; a node, output, input count or residual that does not exist; an
             array of the wrong length; a coefficient, duration or capacitance that is not finite
-            (capacitance and duration: positive); a grouping that is not one; batches whose edges
-            have the same numbers.
+            (capacitance and duration: positive); a grouping, or a table, that is not one; batches
+            whose edges have the same numbers.
     """
     if not graph.phases:
         raise GraphError("the graph has no phase")
@@ -97,6 +97,8 @@ def _check_batch(batch: EdgeBatch, nodes: int, where: str) -> None:
             raise GraphError(f"{name} of edge {edge} is {float(values.flat[edge])!r}", where=where)
     if batch.group_ptr is not None:
         _check_groups(batch, where)
+    if batch.tables is not None:
+        _check_tables(batch, where)
 
 
 def _check_groups(batch: EdgeBatch, where: str) -> None:
@@ -104,11 +106,31 @@ def _check_groups(batch: EdgeBatch, where: str) -> None:
     assert ptr is not None
     if ptr[0] != 0 or ptr[-1] != len(batch) or (np.diff(ptr) < 1).any():
         raise GraphError("group_ptr does not cut the edges into groups", where=where)
-    if not (batch.phi.piecewise_linear and batch.is_diff.all()):
-        raise GraphError("only piecewise-linear diff edges can be grouped", where=where)
+    if not ((batch.phi.piecewise_linear or batch.tables is not None) and batch.is_diff.all()):
+        raise GraphError(
+            "only diff edges that are piecewise linear, or have tables, can be grouped",
+            where=where,
+        )
     low, high = np.minimum(batch.src, batch.dst), np.maximum(batch.src, batch.dst)
     same = (low[1:] == low[:-1]) & (high[1:] == high[:-1])
     inner = np.ones(max(len(batch) - 1, 0), dtype=bool)
     inner[ptr[1:-1] - 1] = False
     if not same[inner].all():
         raise GraphError("a group holds edges of different node pairs", where=where)
+
+
+def _check_tables(batch: EdgeBatch, where: str) -> None:
+    tables, ptr = batch.tables, batch.group_ptr
+    assert tables is not None
+    if ptr is None or len(tables) != len(ptr) - 1:
+        raise GraphError(f"{len(tables)} tables, but not as many groups", where=where)
+    count = len(tables.x)
+    whole = tables.ptr[0] == 0 and tables.ptr[-1] == count and tables.y.shape == (count,)
+    if not whole or (np.diff(tables.ptr) < 2).any():
+        raise GraphError("a table has fewer than two points, or x and y differ", where=where)
+    if not (np.isfinite(tables.x).all() and np.isfinite(tables.y).all()):
+        raise GraphError("a table holds a number that is not finite", where=where)
+    within = np.ones(max(count - 1, 0), dtype=bool)
+    within[tables.ptr[1:-1] - 1] = False
+    if not (np.diff(tables.x) > 0)[within].all():
+        raise GraphError("the voltages of a table do not ascend", where=where)

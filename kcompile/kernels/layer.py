@@ -311,6 +311,10 @@ def compiled_phase(graph: Graph, phase: int, functions: Suite | None = None) -> 
     layer = graph.phases[phase]
     batches: list[Coefficients] = []
     for batch in layer.batches:
+        if batch.tables is not None:
+            raise UsageError(
+                "the compiled kernel knows no tables", hint="use kcompile.ir.derivative"
+            )
         wiring = Wiring(batch.src, batch.dst, batch.phi)
         values = [
             np.ascontiguousarray(

@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kcompile.errors import GraphError
-from kcompile.ir import EdgeBatch
-from kcompile.lower.tables import PiecewiseLinear
-from kcompile.netlist import Column
+from kcompile.ir import EdgeBatch, Trace
+from kcompile.lower.tables import PiecewiseLinear, piecewise_linear
+from kcompile.netlist import Column, Computed
 from kcompile.units import Scale
 
 
 class Columns(Mapping[str, Column]):
-    """Named columns, each computed once, on first use."""
+    """Named columns, of which nothing is kept: a deck is written some thousand rows at a time.
 
-    def __init__(self, makers: Mapping[str, Callable[[], Column]]) -> None:
-        self._makers = makers
-        self._made: dict[str, Column] = {}
+    Args:
+        count: of rows.
+        makers: by name, what gives a column's values in rows ``start .. stop-1``.
+    """
+
+    def __init__(self, count: int, makers: Mapping[str, Callable[[int, int], list[Any]]]) -> None:
+        self._columns = {name: Computed(count, maker) for name, maker in makers.items()}
 
     def __getitem__(self, name: str) -> Column:
-        if name not in self._made:
-            # What overflows is an error of its own, not a warning.
-            with np.errstate(all="ignore"):
-                self._made[name] = self._makers[name]()
-        return self._made[name]
+        return self._columns[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
+        return iter(self._columns)
 
     def __len__(self) -> int:
-        return len(self._makers)
+        return len(self._columns)
 
 
 def edge_columns(
-    batch: EdgeBatch, names: list[str], ids: list[str], scale: Scale, weight: float = 1.0
+    batch: EdgeBatch, names: Sequence[str], ids: Sequence[str], scale: Scale, weight: float = 1.0
 ) -> Columns:
     """Columns of single edges ``weight * w * phi(a*v_src + b*v_dst + c)``.
 
@@ -59,41 +60,69 @@ def edge_columns(
     ========  ==========================================================================
     """
     w, a, b, c = (batch.column(name) for name in "wabc")
-    w = w * weight
     src, dst = batch.src, batch.dst
-
-    def nodes(which: NDArray[Any]) -> list[str]:
-        return [names[node] for node in which.tolist()]
-
-    def plain(values: NDArray[Any]) -> list[float]:
-        return _plain(values, lambda row: ids[row])
-
     per_volt = scale.i0 / scale.v0
+
+    def ends(
+        own: NDArray[Any], other: NDArray[Any], by: NDArray[Any] | None = None
+    ) -> Callable[[int, int], list[str]]:
+        """Names of the nodes ``own``, or of ``other`` where ``by`` is negative."""
+
+        def make(start: int, stop: int) -> list[str]:
+            found = own[start:stop]
+            if by is not None:
+                found = np.where(by[start:stop] * weight < 0, other[start:stop], found)
+            return [names[node] for node in found.tolist()]
+
+        return make
+
+    def numbers(formula: Callable[..., Any]) -> Callable[[int, int], list[float]]:
+        """Values of a formula of w, a, b, c."""
+
+        def make(start: int, stop: int) -> list[float]:
+            # What overflows is an error of its own, not a warning.
+            with np.errstate(all="ignore"):
+                values = formula(
+                    w[start:stop] * weight, a[start:stop], b[start:stop], c[start:stop]
+                )
+            return _plain(values, lambda row: ids[start + row])
+
+        return make
+
     return Columns(
+        len(batch),
         {
-            "e": lambda: ids,
-            "s": lambda: nodes(src),
-            "d": lambda: nodes(dst),
-            "p": lambda: nodes(np.where(w < 0, dst, src)),
-            "q": lambda: nodes(np.where(w < 0, src, dst)),
-            "x": lambda: nodes(np.where(a < 0, dst, src)),
-            "y": lambda: nodes(np.where(a < 0, src, dst)),
-            "w": lambda: plain(w * scale.i0),
-            "a": lambda: plain(a / scale.v0),
-            "b": lambda: plain(b / scale.v0),
-            "c": lambda: plain(c),
-            "g": lambda: plain(np.abs(w * a) * per_volt),
-            "ga": lambda: plain(np.abs(w) * a * per_volt),
-            "gb": lambda: plain(np.abs(w) * b * per_volt),
-            "i": lambda: plain(np.abs(w) * c * scale.i0),
-            "r": lambda: plain(1.0 / (np.abs(w * a) * per_volt)),
-            "vt": lambda: plain(-c / np.abs(a) * scale.v0),
-        }
+            "e": lambda start, stop: list(ids[start:stop]),
+            "s": ends(src, dst),
+            "d": ends(dst, src),
+            "p": ends(src, dst, w),
+            "q": ends(dst, src, w),
+            "x": ends(src, dst, a),
+            "y": ends(dst, src, a),
+            "w": numbers(lambda w, a, b, c: w * scale.i0),
+            "a": numbers(lambda w, a, b, c: a / scale.v0),
+            "b": numbers(lambda w, a, b, c: b / scale.v0),
+            "c": numbers(lambda w, a, b, c: c),
+            "g": numbers(lambda w, a, b, c: np.abs(w * a) * per_volt),
+            "ga": numbers(lambda w, a, b, c: np.abs(w) * a * per_volt),
+            "gb": numbers(lambda w, a, b, c: np.abs(w) * b * per_volt),
+            "i": numbers(lambda w, a, b, c: np.abs(w) * c * scale.i0),
+            "r": numbers(lambda w, a, b, c: 1.0 / (np.abs(w * a) * per_volt)),
+            "vt": numbers(lambda w, a, b, c: -c / np.abs(a) * scale.v0),
+        },
     )
 
 
+def group_ends(batch: EdgeBatch, start: int, stop: int) -> list[tuple[int, int]]:
+    """The higher and the lower node of the groups ``start .. stop-1``."""
+    assert batch.group_ptr is not None
+    first = batch.group_ptr[start:stop]
+    src, dst = batch.src[first], batch.dst[first]
+    return list(zip(np.maximum(src, dst).tolist(), np.minimum(src, dst).tolist(), strict=True))
+
+
 def table_columns(
-    table: PiecewiseLinear, names: list[str], ids: list[str], scale: Scale
+    batch: EdgeBatch, names: Sequence[str], ids: Sequence[str], scale: Scale
 ) -> Columns:
     """Columns of grouped edges, each group one piecewise-linear function of v(p) - v(q).
 
@@ -104,25 +133,52 @@ def table_columns(
     ==========  ==================================================================
     """
 
-    def nodes(which: NDArray[Any]) -> list[str]:
-        return [names[node] for node in which.tolist()]
+    def points(start: int, stop: int) -> list[str]:
+        # What overflows is an error of its own, not a warning.
+        with np.errstate(all="ignore"):
+            table = piecewise_linear(_groups(batch, start, stop))
+            x, y = table.x * scale.v0, table.y * scale.i0
 
-    def points() -> list[str]:
         def name(point: int) -> str:
-            return ids[int(np.searchsorted(table.ptr, point, side="right")) - 1]
+            return ids[start + int(np.searchsorted(table.ptr, point, side="right")) - 1]
 
-        x, y = _plain(table.x * scale.v0, name), _plain(table.y * scale.i0, name)
-        pairs = [f"{u!r},{i!r}" for u, i in zip(x, y, strict=True)]
-        ptr = table.ptr.tolist()
-        return [", ".join(pairs[k:m]) for k, m in pairwise(ptr)]
+        x, y = _plain(x, name), _plain(y, name)
+        values, form = tuple(chain.from_iterable(zip(x, y, strict=True))), _forms(table)
+        return (form % values).split("\n") if form else []
 
+    assert batch.group_ptr is not None
     return Columns(
+        len(batch.group_ptr) - 1,
         {
-            "e": lambda: ids,
-            "p": lambda: nodes(table.high),
-            "q": lambda: nodes(table.low),
+            "e": lambda start, stop: list(ids[start:stop]),
+            "p": lambda start, stop: [names[high] for high, _ in group_ends(batch, start, stop)],
+            "q": lambda start, stop: [names[low] for _, low in group_ends(batch, start, stop)],
             "points": points,
-        }
+        },
+    )
+
+
+def _forms(table: PiecewiseLinear) -> str:
+    """A line a table, with two places a point."""
+    sizes = np.diff(table.ptr).tolist()
+    known = {size: ", ".join(["%r,%r"] * size) for size in set(sizes)}
+    return "\n".join([known[size] for size in sizes])
+
+
+def _groups(batch: EdgeBatch, start: int, stop: int) -> EdgeBatch:
+    """The groups ``start .. stop-1`` of a batch, without their trace."""
+    assert batch.group_ptr is not None
+    ptr = batch.group_ptr[start : stop + 1]
+    edges = slice(int(ptr[0]), int(ptr[-1]))
+    columns = {n: v if (v := getattr(batch, n)).ndim == 0 else v[edges] for n in "wabc"}
+    return replace(
+        batch,
+        src=batch.src[edges],
+        dst=batch.dst[edges],
+        **columns,
+        trace=Trace.identity(edges.stop - edges.start),
+        group_ptr=ptr - ptr[0],
+        tables=None if batch.tables is None else batch.tables.part(start, stop),
     )
 
 

@@ -140,11 +140,6 @@ class FamilySpec:
             direct |= {Phi.LEAKY_RELU}
         return direct
 
-    @property
-    def groups(self) -> bool:
-        """Whether it has a device for grouped edges."""
-        return any(form.control == "table" for form in self.forms)
-
     def values(self, scale: Scale, given: Mapping[str, float]) -> dict[str, float]:
         """Every parameter in SI units.
 

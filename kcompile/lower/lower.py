@@ -12,13 +12,13 @@ import numpy as np
 from kcompile.devices import Grain
 from kcompile.errors import PdkError, UsageError
 from kcompile.files import read_bytes
-from kcompile.ir import LEAKY_SLOPE, EdgeBatch, Fill, Graph, Phase, Phi
-from kcompile.lower.columns import edge_columns, table_columns
+from kcompile.ir import LEAKY_SLOPE, EdgeBatch, Fill, Graph, Phase, Phi, Trace
+from kcompile.lower.columns import edge_columns, group_ends, table_columns
 from kcompile.lower.family import FamilySpec, Form
 from kcompile.lower.native import EDGES, Built, edge_library, native_layer
-from kcompile.lower.tables import piecewise_linear
 from kcompile.netlist import (
     Attachment,
+    Computed,
     ElementTable,
     Layer,
     SingleDeck,
@@ -136,8 +136,9 @@ class _Builder:
 
     def tables(self, phase: Phase) -> Iterator[ElementTable]:
         for number, batch in enumerate(phase.batches):
-            if batch.group_ptr is not None and self.family.groups:
-                yield self._grouped(batch, number)
+            form = None if batch.group_ptr is None else self._table_form(batch.phi)
+            if form is not None:
+                yield self._grouped(batch, number, form)
             elif batch.phi is Phi.LEAKY_RELU and not self._builds(Phi.LEAKY_RELU):
                 # leaky_relu(x) = slope*x + (1 - slope)*relu(x), exactly.
                 yield from self._single(replace(batch, phi=Phi.IDENTITY), LEAKY_SLOPE, "lin")
@@ -148,21 +149,24 @@ class _Builder:
     def _builds(self, phi: Phi) -> bool:
         return any(phi in form.phi and form.control != "table" for form in self.family.forms)
 
-    def _grouped(self, batch: EdgeBatch, number: int) -> ElementTable:
-        form = next(f for f in self.family.forms if f.control == "table")
-        # What overflows is an error when it is written.
-        with np.errstate(over="ignore", invalid="ignore"):
-            table = piecewise_linear(batch)
-        pairs = zip(table.high.tolist(), table.low.tolist(), strict=True)
-        ids = [f"{self.prefix}p{number}_{high}_{low}" for high, low in pairs]
-        ptr = batch.group_ptr
+    def _table_form(self, phi: Phi) -> Form | None:
+        forms = (form for form in self.family.forms if form.control == "table")
+        return next((form for form in forms if phi in form.phi), None)
+
+    def _grouped(self, batch: EdgeBatch, number: int, form: Form) -> ElementTable:
+        ptr, prefix = batch.group_ptr, f"{self.prefix}p{number}"
         assert ptr is not None
+
+        def name(start: int, stop: int) -> list[str]:
+            return [f"{prefix}_{high}_{low}" for high, low in group_ends(batch, start, stop)]
+
+        ids = Computed(len(ptr) - 1, name)
         self.traces.append(Traced(ids, batch.trace.ptr[ptr], batch.trace.index))
-        columns = table_columns(table, self.names, ids, self.scale)
+        columns = table_columns(batch, self.names, ids, self.scale)
         return ElementTable(form.template, columns, len(ids), self.gate)
 
     def _single(self, batch: EdgeBatch, weight: float, suffix: str) -> Iterator[ElementTable]:
-        batch = replace(batch, group_ptr=None)
+        batch = replace(batch, group_ptr=None, tables=None)
         left = np.ones(len(batch), dtype=bool)
         for form in self.family.forms:
             fit = left & self._fits(batch, form)
@@ -170,7 +174,7 @@ class _Builder:
                 continue
             left &= ~fit
             part = batch if fit.all() else batch.take(np.flatnonzero(fit))
-            ids = [f"{self.prefix}{edge}{suffix}" for edge in part.trace.first.tolist()]
+            ids = self._names(part.trace, suffix)
             if (np.diff(part.trace.ptr) > 1).any():
                 self.traces.append(Traced(ids, part.trace.ptr, part.trace.index))
             columns = edge_columns(part, self.names, ids, self.scale, weight)
@@ -180,6 +184,15 @@ class _Builder:
                 f"family {self.family.name} has no device for {batch.phi}",
                 hint="use --device ideal",
             )
+
+    def _names(self, trace: Trace, suffix: str) -> Computed[str]:
+        """Names of elements after the first checkpoint edge behind each."""
+
+        def name(start: int, stop: int) -> list[str]:
+            first = trace.index[trace.ptr[start:stop]].tolist()
+            return [f"{self.prefix}{edge}{suffix}" for edge in first]
+
+        return Computed(len(trace), name)
 
     def _fits(self, batch: EdgeBatch, form: Form) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         usable = (

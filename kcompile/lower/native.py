@@ -125,8 +125,8 @@ def pair_data(phase: Phase, scale: Scale) -> PairData:
 
 
 def _parts(phase: Phase, scale: Scale) -> Iterator[_Part]:
-    for number, batch in enumerate(phase.batches):
-        batch = _between_nodes(batch)
+    for number, given in enumerate(phase.batches):
+        batch = _between_nodes(given)
         linear = _piecewise_linear(batch)
         for fit, make, prefix in ((linear, _linear, "p"), (~linear, _curved, "q")):
             if fit.any():
@@ -141,7 +141,7 @@ def _between_nodes(batch: EdgeBatch) -> EdgeBatch:
     """The batch without edges from a node to itself, which change nothing; ground's as diffs."""
     loops = batch.src == batch.dst
     if loops.any():
-        batch = replace(batch, group_ptr=None).take(np.flatnonzero(~loops))
+        batch = replace(batch, group_ptr=None, tables=None).take(np.flatnonzero(~loops))
     into, out = batch.src == 0, batch.dst == 0
     if not (into.any() or (out & ~batch.is_diff).any()):
         return batch
@@ -150,6 +150,8 @@ def _between_nodes(batch: EdgeBatch) -> EdgeBatch:
 
 
 def _piecewise_linear(batch: EdgeBatch) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    if batch.tables is not None:
+        return np.ones(len(batch), dtype=bool)
     if not batch.phi.piecewise_linear:
         return np.zeros(len(batch), dtype=bool)
     near = np.abs(batch.column("c")) <= _REACH * np.abs(batch.column("a"))
@@ -164,12 +166,12 @@ def _grouped(batch: EdgeBatch, edges: OffsetArray) -> EdgeBatch:
     edges = edges[np.lexsort((edges, view.high[edges], view.low[edges]))]
     low, high = view.low[edges], view.high[edges]
     starts = np.flatnonzero(np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1])))
-    taken = replace(batch, group_ptr=None).take(edges)
+    taken = replace(batch, group_ptr=None, tables=None).take(edges)
     return replace(taken, group_ptr=np.append(starts, len(edges)))
 
 
 def _linear(batch: EdgeBatch, scale: Scale) -> PairData:
-    """Pairs of piecewise-linear functions."""
+    """Pairs of piecewise-linear functions, or of tables."""
     with np.errstate(over="ignore", invalid="ignore"):
         return _from_segments(segments(batch), scale)
 

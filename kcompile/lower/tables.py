@@ -66,10 +66,13 @@ def segments(batch: EdgeBatch) -> Segments:
     ``S*u + B``; S and B are running sums over the sorted kinks, in extended precision.
 
     Args:
-        batch: grouped (``group_ptr``) diff edges with ``a != 0``.
+        batch: grouped (``group_ptr``) diff edges with ``a != 0``; where they have tables, these
+            are taken instead.
     """
     ptr = batch.group_ptr
     assert ptr is not None
+    if batch.tables is not None:
+        return _table_segments(batch)
     groups = len(ptr) - 1
     owner = np.repeat(np.arange(groups), np.diff(ptr))
     sign = np.where(batch.src < batch.dst, -1.0, 1.0)
@@ -90,10 +93,8 @@ def segments(batch: EdgeBatch) -> Segments:
     apart = np.diff(kink) > _SAME * np.maximum(1.0, np.abs(kink[1:]))
     at = np.flatnonzero(np.append((owner[1:] != owner[:-1]) | apart, True))
     counts = np.bincount(owner[at], minlength=groups)
-    starts = ptr[:-1]
-    high, low = np.maximum(batch.src, batch.dst), np.minimum(batch.src, batch.dst)
     return Segments(
-        high[starts], low[starts], np.concatenate(([0], np.cumsum(counts))),
+        *_pairs(batch), np.concatenate(([0], np.cumsum(counts))),
         kink[at], left_slope, left_offset, slope[at], offset[at],
     )  # fmt: skip
 
@@ -104,6 +105,8 @@ def piecewise_linear(batch: EdgeBatch) -> PiecewiseLinear:
     Args:
         batch: as ``segments`` takes it.
     """
+    if batch.tables is not None:
+        return PiecewiseLinear(*_pairs(batch), batch.tables.ptr, batch.tables.x, batch.tables.y)
     found = segments(batch)
     groups, kink = len(found.high), found.kink
     owner = np.repeat(np.arange(groups), np.diff(found.ptr))
@@ -134,3 +137,27 @@ def _running(values: _Wide, ptr: OffsetArray) -> _Wide:
         at = starts[counts > place] + place
         sums[at] += sums[at - 1]
     return sums
+
+
+def _pairs(batch: EdgeBatch) -> tuple[IndexArray, IndexArray]:
+    """High and low node of each group."""
+    assert batch.group_ptr is not None
+    src, dst = (ends[batch.group_ptr[:-1]] for ends in (batch.src, batch.dst))
+    return np.maximum(src, dst), np.minimum(src, dst)
+
+
+def _table_segments(batch: EdgeBatch) -> Segments:
+    """Tables as segments: their inner points are the kinks."""
+    tables = batch.tables
+    assert tables is not None
+    x, y = tables.x.astype(np.longdouble), tables.y.astype(np.longdouble)
+    first, last = tables.ptr[:-1], tables.ptr[1:] - 1
+    slope = np.append(np.diff(y) / np.where(np.diff(x) > 0, np.diff(x), 1.0), 0.0)
+    offset = y - slope * x
+    inner = np.ones(len(x), dtype=bool)
+    inner[first] = inner[last] = False
+    sizes = np.diff(tables.ptr) - 2
+    return Segments(
+        *_pairs(batch), np.concatenate(([0], np.cumsum(sizes))),
+        tables.x[inner], slope[first], offset[first], slope[inner], offset[inner],
+    )  # fmt: skip

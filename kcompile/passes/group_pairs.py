@@ -39,8 +39,9 @@ class GroupPairs:
             return (batch,)
         edges = np.flatnonzero(fit)
         view = oriented(batch)
-        edges = edges[np.lexsort((edges, view.high[edges], view.low[edges]))]
-        low, high = view.low[edges], view.high[edges]
-        starts = np.flatnonzero(np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1])))
+        pair = view.low[edges].astype(np.int64) << 32 | view.high[edges]
+        order = np.argsort(pair, kind="stable")
+        edges, pair = edges[order], pair[order]
+        starts = np.flatnonzero(np.diff(pair, prepend=-1))
         grouped = replace(batch.take(edges), group_ptr=np.append(starts, len(edges)))
         return (grouped, batch.take(np.flatnonzero(~fit)))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kcompile.ir import EdgeBatch, Graph, oriented
+from kcompile.ir import EdgeBatch, Graph, OffsetArray, oriented
 from kcompile.passes.base import PassResult, map_batches
 
 
@@ -27,18 +27,35 @@ class MergeEqual:
 
 
 def _merge(batch: EdgeBatch) -> tuple[EdgeBatch, ...]:
+    edges = _perhaps_equal(batch)
+    if not len(edges):
+        return (batch,)
     view = oriented(batch)
     # Adding 0.0 turns -0.0 into 0.0, so that equal numbers have equal bits.
-    keys = np.stack([view.high, view.low, view.a + 0.0, view.b + 0.0, batch.column("c") + 0.0])
+    coefficients = [column[edges] + 0.0 for column in (view.a, view.b, batch.column("c"))]
+    keys = np.stack([view.high[edges], view.low[edges], *coefficients])
     order = np.lexsort(keys)
-    fresh = np.ones(len(batch), dtype=bool)
+    fresh = np.ones(len(edges), dtype=bool)
     fresh[1:] = (keys[:, order[1:]] != keys[:, order[:-1]]).any(axis=0)
     if fresh.all():
         return (batch,)
-    starts = np.flatnonzero(fresh)
+    leader = np.arange(len(batch))
+    order = edges[order]
+    leader[order] = order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
+    order = np.argsort(leader, kind="stable")
+    starts = np.flatnonzero(np.diff(leader[order], prepend=-1))
     first = order[starts]
     weight = np.add.reduceat((view.sign * batch.column("w"))[order], starts) * view.sign[first]
-    place = np.argsort(first)
-    merged = batch.take(first[place])
-    trace = batch.trace.take(order).merge(starts).take(place)
-    return (replace(merged, w=weight[place], trace=trace),)
+    trace = batch.trace.take(order).merge(starts)
+    return (replace(batch.take(first), w=weight, trace=trace),)
+
+
+def _perhaps_equal(batch: EdgeBatch) -> OffsetArray:
+    """The edges that share their ``c`` with another one, ascending: few, in trained networks."""
+    if batch.c.ndim == 0:
+        return np.arange(len(batch))
+    order = np.argsort(batch.c, kind="stable")
+    same = np.diff(batch.c[order]) == 0
+    shared = np.zeros(len(batch), dtype=bool)
+    shared[order[1:][same]] = shared[order[:-1][same]] = True
+    return np.flatnonzero(shared)

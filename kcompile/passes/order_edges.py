@@ -27,5 +27,5 @@ class OrderEdges:
 
 def _sorted(batch: EdgeBatch) -> tuple[EdgeBatch, ...]:
     low, high = np.minimum(batch.src, batch.dst), np.maximum(batch.src, batch.dst)
-    order = np.lexsort((np.arange(len(batch)), high, low))
+    order = np.argsort(low.astype(np.int64) << 32 | high, kind="stable")
     return (batch if (np.diff(order) > 0).all() else batch.take(order),)

@@ -8,15 +8,24 @@ from kcompile.errors import UsageError
 from kcompile.ir import Graph, validate
 from kcompile.passes.base import Pass
 from kcompile.passes.drop_dead import DropDead
+from kcompile.passes.drop_negligible import DropNegligible
 from kcompile.passes.fold_ground import FoldGround
 from kcompile.passes.group_pairs import GroupPairs
 from kcompile.passes.merge_equal import MergeEqual
 from kcompile.passes.order_edges import OrderEdges
+from kcompile.passes.ranges import Approximation
+from kcompile.passes.tabulate_pairs import TabulatePairs
 
 _CLEAN: tuple[Pass, ...] = (FoldGround(), MergeEqual(), DropDead())
 
 LEVELS: tuple[tuple[Pass, ...], ...] = ((), _CLEAN, (*_CLEAN, GroupPairs(), OrderEdges()))
 """The passes of ``-O0`` (literal), ``-O1`` (exact clean-ups) and ``-O2`` (all that is exact)."""
+
+BOUNDED = 3
+"""The level that approximates within bounds, the highest."""
+
+_DROPPED = 0.1
+"""The share of the error bound for edges that are left out."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +67,48 @@ def run_passes(graph: Graph, passes: tuple[Pass, ...]) -> tuple[Graph, tuple[Pas
     return validate(graph), tuple(records)
 
 
-def optimise(graph: Graph, level: int) -> tuple[Graph, tuple[PassRecord, ...]]:
+def check_level(level: int) -> None:
+    """Raises ``UsageError`` where there is no level ``-O<level>``."""
+    if not 0 <= level <= BOUNDED:
+        raise UsageError(f"no level {level}", where="-O", hint=f"levels: 0..{BOUNDED}")
+
+
+def optimise(
+    graph: Graph, level: int, approximation: Approximation | None = None
+) -> tuple[Graph, tuple[PassRecord, ...]]:
     """Runs the passes of ``-O<level>``.
 
+    Args:
+        graph: valid.
+        level: 0 to 3.
+        approximation: how far ``-O3`` may go, and where; the exact levels need none.
+
     Raises:
-        UsageError: there is no such level.
+        UsageError: there is no such level, or no approximation that fits the graph.
         GraphError: the graph is invalid.
     """
-    if not 0 <= level < len(LEVELS):
-        raise UsageError(f"no level {level}", where="-O", hint=f"levels: 0..{len(LEVELS) - 1}")
-    return run_passes(graph, LEVELS[level])
+    check_level(level)
+    if level < BOUNDED:
+        return run_passes(graph, LEVELS[level])
+    if approximation is None:
+        raise UsageError(
+            f"-O{BOUNDED} needs voltage ranges and an error bound", where="approximation",
+            hint="give them, or let kcompile.compile find them",
+        )  # fmt: skip
+    approximation.check(graph)
+    return run_passes(graph, bounded_passes(approximation))
+
+
+def bounded_passes(approximation: Approximation) -> tuple[Pass, ...]:
+    """The passes of ``-O3``; what they add to a node's current stays within the bound together."""
+    ranges, bound = approximation.ranges, approximation.error_bound
+    return (
+        *_CLEAN,
+        DropNegligible(ranges, _DROPPED * bound),
+        GroupPairs(),
+        TabulatePairs(ranges, (1 - _DROPPED) * bound),
+        OrderEdges(),
+    )
 
 
 def devices(graph: Graph) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 
 from kcompile import kernels
-from kcompile.ir import EdgeBatch, FloatArray, Graph, Phi
+from kcompile.ir import EdgeBatch, FloatArray, Graph, Phi, derivative
 
 RightHandSide: TypeAlias = Callable[[FloatArray], FloatArray]
 """dv/dt of states ``[S, N]``, or of one ``[N]``, software units; a new array each time."""
@@ -24,7 +25,7 @@ what a state gives does not depend on its neighbours by a bit."""
 def phase_rhs(graph: Graph, phase: int) -> RightHandSide:
     """dv/dt of one phase as a function of its state, equal to ``kcompile.ir.derivative``.
 
-    The compiled kernel computes it where there is one, else numpy.
+    The compiled kernel computes it where there is one, else numpy; groups with tables are slow.
 
     Args:
         graph: the circuit.
@@ -36,6 +37,8 @@ def phase_rhs(graph: Graph, phase: int) -> RightHandSide:
     Raises:
         UsageError: ``KCOMPILE_KERNEL`` names a kernel that there is not.
     """
+    if any(batch.tables is not None for batch in graph.phases[phase].batches):
+        return partial(derivative, graph, phase)
     if kernels.chosen() is None:
         return numpy_rhs(graph, phase)
     layer = kernels.compiled_phase(graph, phase)

@@ -15,6 +15,7 @@ from kcompile.ir import (
     Fill,
     Graph,
     Phase,
+    Tables,
     Trace,
     digest,
     to_networkx,
@@ -27,6 +28,11 @@ def batch(**changes) -> EdgeBatch:
     fields = {"phi": "relu", "src": [1, 2], "dst": [2, 0], "w": [1.0, 2.0], "a": 1.0, "b": -1.0,
               "c": [0.1, 0.2]}  # fmt: skip
     return EdgeBatch(**{**fields, **changes})
+
+
+def tabulated(*, ptr=(0, 2, 4), x=(0.0, 1.0, -1.0, 1.0), y=(0.0, 1.0, 2.0, 3.0), **changes):
+    fields = {"phi": "tanh", "group_ptr": [0, 1, 2], "tables": Tables(ptr, x, y), **changes}
+    return batch(**fields)
 
 
 def graph(edges: EdgeBatch | None = None, *, phase=None, **changes) -> Graph:
@@ -62,7 +68,13 @@ def test_freezing_does_not_freeze_the_callers_array():
         ({"edges": batch(w=[1.0])}, r"w has \(1,\) values for 2 edges"),
         ({"edges": batch(dst=[1])}, "differ in length"),
         ({"edges": batch(group_ptr=[0, 2])}, "different node pairs"),
-        ({"edges": batch(phi="tanh", group_ptr=[0, 1, 2])}, "piecewise-linear diff"),
+        ({"edges": batch(phi="tanh", group_ptr=[0, 1, 2])}, "piecewise linear, or have"),
+        ({"edges": tabulated(group_ptr=None)}, "2 tables, but not as many groups"),
+        ({"edges": tabulated(ptr=[0, 3])}, "1 tables, but not as many groups"),
+        ({"edges": tabulated(ptr=[0, 2, 3])}, "fewer than two points"),
+        ({"edges": tabulated(ptr=[0, 2, 4], y=[1.0])}, "x and y differ"),
+        ({"edges": tabulated(x=[0.0, 0.0, -1.0, 1.0])}, "do not ascend"),
+        ({"edges": tabulated(y=[0.0, 0.0, 0.0, float("nan")])}, "not finite"),
         ({"edges": batch(group_ptr=[0, 1])}, "does not cut"),
         ({"phase": {"duration": 0.0}}, "duration 0.0 is not positive"),
         ({"phase": {"duration": float("inf")}}, "duration inf"),
@@ -159,3 +171,23 @@ def test_live_says_where_a_node_holds_a_voltage():
     assert two.live(1) == (0, 1)
     assert two.live(2) == (1,)
     assert (two.nodes, two.edges, two.duration) == (3, 0, 2.0)
+
+
+def test_tables_count_in_the_digest():
+    plain, other = tabulated(), tabulated(y=[0.0, 1.0, 2.0, 3.5])
+    assert digest(validate(graph(plain))) == digest(graph(tabulated()))
+    assert digest(graph(plain)) != digest(graph(other))
+
+
+def test_tables_are_linear_between_and_beyond_their_points():
+    tables = Tables([0, 2, 5], [0.0, 1.0, -1.0, 0.0, 2.0], [1.0, 3.0, 5.0, 4.0, 0.0])
+    u = np.array([[-1.0, -2.0], [0.5, -1.0], [2.0, 0.0], [0.0, 1.0], [1.0, 4.0]])
+    expected = [[-1.0, 6.0], [2.0, 5.0], [5.0, 4.0], [1.0, 2.0], [3.0, -4.0]]
+    assert tables.currents(u).tolist() == expected
+    assert tables.part(1, 2).currents(np.array([1.0])).tolist() == [2.0]
+
+
+def test_edges_taken_from_a_tabulated_batch_are_themselves_again():
+    alone = tabulated().take([1])
+    assert alone.group_ptr is None
+    assert alone.tables is None

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from kcompile.ir import EdgeBatch, edge_currents
 from kcompile.lower import piecewise_linear
-from kcompile.passes import GroupPairs
+from kcompile.lower.tables import segments
+from kcompile.passes import GroupPairs, TabulatePairs, VoltageRange
 
 
 def interpolate(table, group: int, u: np.ndarray) -> np.ndarray:
@@ -53,3 +54,29 @@ def test_a_table_does_not_depend_on_other_groups():
 
     for alone, beside in zip(last_table(), last_table((1e16, -100.3), (3e15, 70.0)), strict=True):
         np.testing.assert_array_equal(alone, beside)
+
+
+@given(graph=graphs(phases=1), u=st.lists(st.floats(-20, 20), min_size=1, max_size=8))
+def test_points_and_segments_say_what_the_tables_of_a_pass_say(graph, u):
+    nodes = graph.phases[0].nodes
+    found = (VoltageRange(np.full(nodes, -1.0), np.full(nodes, 1.0)),)
+    for batch in TabulatePairs(found, 1e-2).apply(graph).graph.phases[0].batches:
+        if batch.tables is None:
+            continue
+        table, parts = piecewise_linear(batch), segments(batch)
+        np.testing.assert_array_equal(parts.high, table.high)
+        np.testing.assert_array_equal(parts.low, table.low)
+        for value in u:
+            expected = batch.tables.currents(np.full(len(batch.tables), value))
+            for g, current in enumerate(expected):
+                scale = 1e-12 * (1 + abs(current))
+                assert abs(interpolate(table, g, np.array([value]))[0] - current) <= scale
+                kinks = parts.kink[parts.ptr[g] : parts.ptr[g + 1]]
+                place = int(np.searchsorted(kinks, value, side="right"))
+                slope, offset = (
+                    (parts.left_slope[g], parts.left_offset[g])
+                    if place == 0
+                    else (parts.slope[parts.ptr[g] + place - 1],
+                          parts.offset[parts.ptr[g] + place - 1])
+                )  # fmt: skip
+                assert abs(float(slope * value + offset) - current) <= scale

@@ -169,5 +169,5 @@ def test_records_count_devices_before_and_after():
 
 
 def test_an_unknown_level_is_an_error():
-    with pytest.raises(UsageError, match="levels: 0..2"):
+    with pytest.raises(UsageError, match="levels: 0..3"):
         optimise(one_phase("relu", [1], [2], 1.0, 1.0, -1.0, 0.0), 7)
