@@ -5,7 +5,7 @@ from kcompile.ir.digest import digest
 from kcompile.ir.dynamics import derivative, edge_currents, hand_over, phase_output
 from kcompile.ir.graph import COEFFICIENTS, EdgeBatch, Fill, Graph, Phase
 from kcompile.ir.laws import LAWS, Coefficients, Law, get_law
-from kcompile.ir.orientation import Oriented, oriented
+from kcompile.ir.orientation import Oriented, oriented, unordered_pairs
 from kcompile.ir.phi import LEAKY_SLOPE, Phi
 from kcompile.ir.tables import Tables
 from kcompile.ir.trace import Trace
@@ -37,6 +37,7 @@ __all__ = [
     "oriented",
     "phase_output",
     "to_networkx",
+    "unordered_pairs",
     "validate",
     "write_graphml",
 ]

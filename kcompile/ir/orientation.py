@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kcompile.ir.arrays import FloatArray, IndexArray
+from kcompile.ir.arrays import FloatArray, IndexArray, OffsetArray
 from kcompile.ir.graph import EdgeBatch
 
 
@@ -40,3 +40,9 @@ def oriented(batch: EdgeBatch) -> Oriented:
         np.where(flip, b, a),
         np.where(flip, a, b),
     )
+
+
+def unordered_pairs(batch: EdgeBatch) -> OffsetArray:
+    """One number for each edge's pair of nodes, ``int64[E]``; ascending by lower, then higher node."""
+    low, high = np.minimum(batch.src, batch.dst), np.maximum(batch.src, batch.dst)
+    return low.astype(np.int64) << 32 | high

@@ -1,5 +1,6 @@
 """Netlist elements to text, in the dialect of ngspice or Spectre, or to PySpice objects."""
 
+from kcompile.netlist.computed import Computed
 from kcompile.netlist.dialects import DIALECTS, format_inputs, write_decks
 from kcompile.netlist.elements import (
     Attachment,
@@ -31,6 +32,7 @@ __all__ = [
     "Attachment",
     "Circuit",
     "Column",
+    "Computed",
     "DeckFiles",
     "ElementTable",
     "Family",

@@ -7,13 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import jinja2
 
 from kcompile.files import storage_error, written
-from kcompile.netlist.elements import Circuit, Layer, Start, plain
+from kcompile.netlist.elements import Circuit, Layer, Start, Traced, plain
 from kcompile.netlist.rows import RowFormats
 from kcompile.resources import data_folder
 
@@ -21,6 +22,10 @@ _OURS = re.compile(
     r"layer\d+\.(cir|trace|raw|dat|osdi|scs|fc)|run\.(cir|raw|scs|fc|sh)|edges\.osdi"
     r"|inputs\.inc|initial\d+\.scs|hand_over\.py|kirchhoffnet\.va"
 )
+_CHUNK = 4096
+"""Lines of a trace that are made at once."""
+_PIECE = 1 << 16
+"""Bytes that are written at once, or more."""
 _MEASURED = 32
 """Most nodes whose end voltage a layer's own deck prints when it hands them on."""
 
@@ -110,9 +115,8 @@ class Writer:
             about = "element: the checkpoint's edges (from 0) behind it"
             yield f"{self._comment} layer {layer.number}, {about}\n"
             for trace in layer.traces:
-                ptr, index = trace.ptr.tolist(), trace.index.tolist()
-                for k, name in enumerate(trace.ids):
-                    yield f"{name}: {' '.join(map(str, index[ptr[k] : ptr[k + 1]]))}\n"
+                for start in range(0, len(trace.ids), _CHUNK):
+                    yield _trace_lines(trace, start, min(start + _CHUNK, len(trace.ids)))
 
         self._stream(f"layer{layer.number}.trace", lines())
 
@@ -134,8 +138,7 @@ class Writer:
     def _stream(self, name: str, pieces: Iterable[str] | Iterable[bytes]) -> None:
         self.digest.update(name.encode())
         with written(self.folder / name) as stream:
-            for piece in pieces:
-                data = piece.encode() if isinstance(piece, str) else piece
+            for data in _joined(pieces):
                 self.size += len(data)
                 self.digest.update(data)
                 stream.write(data)
@@ -165,6 +168,31 @@ class Writer:
         if layer.number == len(self.circuit.layers):
             return self.circuit.outputs
         return tuple(range(1, min(layer.nodes, _MEASURED) + 1))
+
+
+def _trace_lines(trace: Traced, start: int, stop: int) -> str:
+    """The lines of the elements ``start .. stop-1``."""
+    ptr = trace.ptr[start : stop + 1].tolist()
+    index = list(map(str, trace.index[ptr[0] : ptr[-1]].tolist()))
+    return "".join(
+        [
+            f"{name}: {' '.join(index[low - ptr[0] : high - ptr[0]])}\n"
+            for name, (low, high) in zip(trace.ids[start:stop], pairwise(ptr), strict=True)
+        ]
+    )
+
+
+def _joined(pieces: Iterable[str] | Iterable[bytes]) -> Iterator[bytes]:
+    """The same text, small pieces joined: each one written costs as much as a line."""
+    kept: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        kept.append(piece.encode() if isinstance(piece, str) else piece)
+        size += len(kept[-1])
+        if size >= _PIECE:
+            yield b"".join(kept)
+            kept, size = [], 0
+    yield b"".join(kept)
 
 
 def remove_stale(folder: Path) -> None:

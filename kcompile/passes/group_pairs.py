@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kcompile.ir import EdgeBatch, Graph, oriented
+from kcompile.ir import EdgeBatch, Graph, unordered_pairs
 from kcompile.passes.base import PassResult, map_batches
 
 
@@ -38,8 +38,7 @@ class GroupPairs:
         if not fit.any():
             return (batch,)
         edges = np.flatnonzero(fit)
-        view = oriented(batch)
-        pair = view.low[edges].astype(np.int64) << 32 | view.high[edges]
+        pair = unordered_pairs(batch)[edges]
         order = np.argsort(pair, kind="stable")
         edges, pair = edges[order], pair[order]
         starts = np.flatnonzero(np.diff(pair, prepend=-1))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kcompile.ir import EdgeBatch, Graph
+from kcompile.ir import EdgeBatch, Graph, unordered_pairs
 from kcompile.passes.base import PassResult, map_batches
 
 
@@ -26,6 +26,5 @@ class OrderEdges:
 
 
 def _sorted(batch: EdgeBatch) -> tuple[EdgeBatch, ...]:
-    low, high = np.minimum(batch.src, batch.dst), np.maximum(batch.src, batch.dst)
-    order = np.argsort(low.astype(np.int64) << 32 | high, kind="stable")
+    order = np.argsort(unordered_pairs(batch), kind="stable")
     return (batch if (np.diff(order) > 0).all() else batch.take(order),)
