@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kcompile.cli.console import console, table
 from kcompile.cli.options import FILE, json_option
+
+if TYPE_CHECKING:
+    from kcompile.simulation import Ngspice
 
 _PACKAGES = (
     ("numpy", ""),
@@ -47,6 +51,7 @@ def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
     rows.append(("compiled kernel", *_kernel()))
     rows.append(("device families", ", ".join(family_names()), str(data_folder("pdk"))))
     missing: SimulatorError | None = None
+    simulator: Ngspice | None = None
     try:
         simulator = find_ngspice(ngspice)
         features = ", ".join(sorted(simulator.features)) or "no optional features"
@@ -54,6 +59,7 @@ def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
     except SimulatorError as error:
         missing = error
         rows.append(("ngspice", "missing", "make ngspice, or your system's package manager"))
+    rows.append(("compiled devices", *_devices(simulator)))
     found = table("what", "version", "where, or what it is for")
     found.columns[1].no_wrap, found.columns[1].max_width = False, 36  # there are many families
     for row in rows:
@@ -82,3 +88,21 @@ def _kernel() -> tuple[str, str]:
         return chosen() or "none", f"{here} ({VARIABLE} names another)"
     except UsageError as error:
         return "bad", f"{error.where}: {error.message}; {error.hint}"
+
+
+def _devices(simulator: Ngspice | None) -> tuple[str, str]:
+    """Whether the devices that ngspice loads were built, and which of them it does load."""
+    from kcompile.devices import library
+    from kcompile.verification.circuits import LAYER_VERSION
+
+    path = library()
+    if path is None:
+        return "missing", "native families: install a C compiler (gcc, clang), then kcompile again"
+    if simulator is None:
+        return "built", str(path)
+    name = f"ngspice {simulator.version}"
+    if "osdi" not in simulator.features:
+        return "built", f"but {name} loads none (no OSDI): make ngspice"
+    if simulator.version < LAYER_VERSION:
+        return "built", f"{name} loads native-pair and native-edge; native: make ngspice"
+    return "built", f"{name} loads them"

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kcompile.compiler import Compiled, compile_model
+from kcompile.compiler import Compiled, CompileOptions, compile_model
 from kcompile.devices import library
+from kcompile.errors import SimulatorNotFound, UsageError
 from kcompile.ir import FloatArray, hand_over, phase_output
+from kcompile.lower import read_family
 from kcompile.netlist import layer_file
-from kcompile.simulation import Ngspice, SessionDeck, SessionLayer
+from kcompile.simulation import Ngspice, PySpice, SessionDeck, SessionLayer
 from kcompile.verification.metrics import node_labels
 
 REPLACEABLE = "ideal"
@@ -67,6 +69,39 @@ def native_family(compiled: Compiled, program: Ngspice) -> str | None:
     if not fits or "osdi" not in program.features or library() is None:
         return None
     return "native" if program.version >= LAYER_VERSION else "native-pair"
+
+
+def require_osdi(options: CompileOptions, program: Ngspice | PySpice) -> None:
+    """Sees that a simulator can load the compiled devices that a circuit asks for, if it does.
+
+    Args:
+        options: how the circuit is compiled.
+        program: what has to load the devices.
+
+    Raises:
+        SimulatorNotFound: it is an ngspice that cannot.
+        UsageError: it is PySpice.
+    """
+    grain = None if options.device is None else read_family(options.device, options.pdk).grain
+    if grain is None:
+        return
+    if isinstance(program, PySpice):
+        raise UsageError(
+            f"PySpice loads no compiled devices, which {options.device} is made of",
+            where="--simulator", hint="use --simulator ngspice or --device ideal",
+        )  # fmt: skip
+    if "osdi" not in program.features:
+        raise SimulatorNotFound(
+            f"this ngspice {program.version} loads no compiled devices (OSDI), which "
+            f"{options.device} is made of",
+            where=program.path, hint="use --device ideal, or a current one (make ngspice)",
+        )  # fmt: skip
+    if grain == "layer" and program.version < LAYER_VERSION:
+        raise SimulatorNotFound(
+            f"this ngspice {program.version} takes no device of a whole layer, which "
+            f"{options.device} is made of: that needs {LAYER_VERSION}",
+            where=program.path, hint="use --device native-pair, or a current one (make ngspice)",
+        )  # fmt: skip
 
 
 def native_circuit(compiled: Compiled, family: str, folder: Path, *, diagonal: bool) -> Circuit:

@@ -21,7 +21,7 @@ from kcompile.reference import Reference, restored, solve
 from kcompile.simulation import JobResult, Ngspice
 from kcompile.verification.assemble import Findings, assemble
 from kcompile.verification.choosing import FirstSample
-from kcompile.verification.circuits import Circuit
+from kcompile.verification.circuits import Circuit, require_osdi
 from kcompile.verification.deck import DeckFacts, read_deck
 from kcompile.verification.inputs import choose_inputs
 from kcompile.verification.journal import Journal
@@ -90,17 +90,16 @@ def verify_model(
         UsageError: an option is out of range, the folder is not there, or the device family is one
             of another simulator's.
         InputError, PdkError, DeckError, GraphError: something given is bad.
-        SimulatorNotFound: there is no simulator.
+        SimulatorNotFound: there is no simulator, or none that loads the compiled devices.
         StorageError: the disk is full.
     """
     options = options or CompileOptions()
     require_simulated(options)
     chosen = choose_inputs(model, inputs, samples, seed, data)
     program = choose_simulator(simulator, ngspice)
+    require_osdi(options, program)
     given = None if deck is None else read_deck(deck)
-    asked = options or CompileOptions()
-    if given is not None:
-        asked = replace(asked, single_deck=given.single)
+    asked = options if given is None else replace(options, single_deck=given.single)
     compiled = compile_model(model, asked)
     initial = model.initial_voltages(chosen.inputs)
     with work_folder() as folder:

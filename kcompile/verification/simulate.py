@@ -29,6 +29,7 @@ from kcompile.simulation import (
     find_pyspice,
     run_jobs,
 )
+from kcompile.verification.circuits import require_osdi
 from kcompile.verification.inputs import check_inputs
 from kcompile.verification.metrics import node_labels
 
@@ -290,11 +291,12 @@ def simulate_compiled(
 
     Raises:
         UsageError: the device family is one of another simulator's.
-        SimulatorNotFound: there is no simulator.
+        SimulatorNotFound: there is no simulator, or none that loads the compiled devices.
         SimulationFailed: a sample did not finish.
     """
     require_simulated(compiled.options)
     chosen = choose_simulator(simulator, ngspice)
+    require_osdi(compiled.options, chosen)
     initial = compiled.model.initial_voltages(check_inputs(inputs, compiled.model))
     results: dict[int, JobResult] = {}
 

@@ -1,4 +1,4 @@
-"""What ``kcompile doctor`` says of the compiled kernel."""
+"""What ``kcompile doctor`` says of the compiled kernel and of the compiled devices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from commands import run
+from simulators import every_ngspice, fake_ngspice
 
+from kcompile import devices as native
 from kcompile import kernels
 from kcompile.kernels import library
 
@@ -72,3 +74,31 @@ def test_a_name_that_no_kernel_has_is_told(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv(kernels.VARIABLE, "magic")
     if kernels.suites():
         assert "'magic'" in told(tmp_path)["note"]
+
+
+# --- Compiled devices ---------------------------------------------------------------------------
+
+
+def devices(folder: Path, ngspice: Path) -> dict[str, str]:
+    facts = folder / "facts.json"
+    run("doctor", "--json", facts, "--ngspice", ngspice)
+    return json.loads(facts.read_text())["compiled devices"]
+
+
+def test_it_tells_of_each_ngspice_whether_it_loads_compiled_devices(tmp_path: Path) -> None:
+    if native.library() is None:
+        pytest.skip("built without a C compiler")
+    for each in every_ngspice():
+        said = devices(tmp_path, each.path)
+        assert said["version"] == "built"
+        words = "loads them" if "osdi" in each.features else "loads none (no OSDI): make ngspice"
+        assert said["note"].endswith(f"ngspice {each.version} {words}")
+
+
+def test_it_says_how_to_get_compiled_devices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "library", lambda: None)
+    said = devices(tmp_path, fake_ngspice(tmp_path))
+    assert said["version"] == "missing"
+    assert "C compiler" in said["note"]
