@@ -7,6 +7,7 @@ float64[K+P]``, ``w, a, b, c float64[E]``, ``phi uint8[E]``. ``native/sidefile.c
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,8 @@ _MAGIC = b"KCLAYER\n"
 _VERSION = 1
 _ORDER = 0x01020304
 _HEADER = struct.Struct("=8s6I3Q32s2I")
-_NAME = 31
+_NAME = re.compile(r"[a-z0-9_]{1,31}")
+_MOST_NODES = 1 << 20
 
 
 class Grain(IntEnum):
@@ -92,14 +94,19 @@ def encode(
 
     Args:
         data: what it describes.
-        name: of the device: small letters, digits and underscores, at most 31.
+        name: of the device: small letters, digits and underscores, 1 to 31 of them.
         grain: one device for the layer, or one a pair.
-        nodes: the layer's nodes, ground not counted.
+        nodes: the layer's nodes, ground not counted, 1 to 2**20.
         diagonal: whether the device's Jacobian has nothing but its diagonal.
         gated: whether one more terminal multiplies all currents.
+
+    Raises:
+        ValueError: the name or the number of nodes is out of range.
     """
-    if not 0 < len(name) <= _NAME:
-        raise ValueError(f"device name {name!r} is not of 1 to {_NAME} letters")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"device name {name!r} is not of 1 to 31 small letters, digits and _")
+    if not 0 < nodes <= _MOST_NODES:
+        raise ValueError(f"{nodes} nodes are not 1 to {_MOST_NODES}")
     sections = [
         *(_padded(getattr(data, key), np.uint32) for key in ("high", "low")),
         *(_padded(getattr(data, key), np.uint64) for key in ("knots", "edges")),

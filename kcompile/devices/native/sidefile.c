@@ -29,7 +29,8 @@ typedef struct {
 
 enum { VERSION = 1, ORDER = 0x01020304 };
 
-static const uint64_t MOST = UINT64_C(1) << 31; /* of anything */
+static const uint64_t MOST = UINT64_C(1) << 31;       /* of anything */
+static const uint32_t MOST_NODES = UINT32_C(1) << 20; /* which no section of the file bears out */
 
 static uint32_t checksum(const unsigned char *data, size_t length) {
     static uint32_t table[256];
@@ -75,7 +76,7 @@ static unsigned char *read_whole(const char *path, size_t *size, char *message, 
     return data;
 }
 
-static bool check_header(const Header *head, size_t size, char *message, size_t length) {
+static bool check_header(const Header *head, char *message, size_t length) {
     if (memcmp(head->magic, "KCLAYER\n", 8) != 0) return refuse(message, length, "no side file");
     if (head->order != ORDER)
         return refuse(message, length, "written on a machine with another order of bytes");
@@ -86,7 +87,7 @@ static bool check_header(const Header *head, size_t size, char *message, size_t 
         return refuse(message, length, "unknown grain %u", head->grain);
     if (head->diagonal > 1 || head->gated > 1 || head->zero != 0)
         return refuse(message, length, "a flag is neither 0 nor 1");
-    if (head->nodes < 1 || head->nodes > MOST || head->pairs > MOST || head->knots > MOST ||
+    if (head->nodes < 1 || head->nodes > MOST_NODES || head->pairs > MOST || head->knots > MOST ||
         head->edges > MOST)
         return refuse(message, length, "sizes beyond all reason");
     size_t letters = 0;
@@ -98,7 +99,6 @@ static bool check_header(const Header *head, size_t size, char *message, size_t 
     }
     if (letters == 0 || letters == sizeof head->name)
         return refuse(message, length, "the device's name is none");
-    (void)size;
     return true;
 }
 
@@ -133,6 +133,9 @@ static bool check_content(const LayerData *layer, char *message, size_t length) 
         if (layer->high[k] < 1 || layer->high[k] > layer->nodes || layer->low[k] > layer->nodes)
             return refuse(message, length, "pair %llu has a node that there is not",
                           (unsigned long long)k);
+        else if (layer->high[k] == layer->low[k])
+            return refuse(message, length, "pair %llu joins a node with itself",
+                          (unsigned long long)k);
     if (!ascending(layer->knots, layer->pairs, layer->all_knots) ||
         !ascending(layer->edges, layer->pairs, layer->all_edges))
         return refuse(message, length, "offsets out of order");
@@ -163,7 +166,7 @@ LayerData *layer_read(const char *path, char *message, size_t length) {
         goto bad;
     }
     memcpy(&head, data, sizeof head);
-    if (!check_header(&head, size, message, length)) goto bad;
+    if (!check_header(&head, message, length)) goto bad;
     if (size != total_size(&head)) {
         refuse(message, length, "%zu bytes where its header says %zu", size, total_size(&head));
         goto bad;
