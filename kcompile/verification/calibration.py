@@ -14,7 +14,7 @@ TRTOL = 7000.0
 CHEAP, FINER = 40, 80
 """Steps a layer of the two trials."""
 
-MARGIN = 3.0
+MARGIN = 4.0
 """How far below the allowed error the first sample is to be: others may be harder."""
 
 _FEWEST, _MOST = 20, 20_000

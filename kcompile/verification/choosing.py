@@ -164,7 +164,8 @@ def _difference(run: _Runner, plain: FloatArray) -> float:
     """How far a circuit is from the delivered decks at the settings that those have."""
     circuit = run.circuit.compiled.circuit
     reltol, trtol = circuit.options["reltol"], circuit.options["trtol"]
-    assert reltol is not None and trtol is not None
+    assert reltol is not None
+    assert trtol is not None
     run.trial(Transient(circuit.steps, reltol, trtol))
     return float(np.abs(run.outputs - plain).max(initial=0.0))
 

@@ -106,7 +106,8 @@ class Journal:
     def reference(self) -> dict[str, Any] | None:
         """The numbers of the golden solution, or None."""
         try:
-            with np.load(self.folder / _REFERENCE, allow_pickle=False) as arrays:
+            with (self.folder / _REFERENCE).open("rb") as stream:
+                arrays = np.load(stream, allow_pickle=False)
                 found: dict[str, Any] = {name: arrays[name] for name in arrays.files}
             plain: Any = json.loads(str(found.pop(_PLAIN)))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

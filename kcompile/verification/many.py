@@ -22,8 +22,8 @@ OnRun: TypeAlias = Callable[[SampleRun, JobResult | None], SampleRun]
 """Hears of each finished sample and may add to it; of one that an interrupted run had finished
 there is no result."""
 
-FINER = 3
-"""How much finer a sample is simulated again whose error is beyond what is allowed."""
+FACTORS = (1, 2, 4, 8)
+"""How much finer a sample is simulated again as long as its error is beyond what is allowed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,16 +81,18 @@ class ManySamples:
         if runs:
             notes.append(f"an interrupted run had finished {_count(len(runs))}")
         rest = [index for index in range(len(self.initial)) if index not in runs]
-        plan = transient_of(choice.calibration)
-        beyond = self._pass(choice, rest, plan, runs, on_run, keep_all=False)
-        if beyond:
-            finer = transient_of(choice.calibration, FINER)
-            self._pass(choice, beyond, finer, runs, on_run, keep_all=True)
-        again = sum(run.steps != plan.steps for run in runs.values())
+        for factor in FACTORS:
+            last = factor == FACTORS[-1]
+            plan = transient_of(choice.calibration, factor)
+            rest = self._pass(choice, rest, plan, runs, on_run, keep_all=last)
+            if not rest:
+                break
+        steps = choice.calibration.steps
+        again = [run.steps for run in runs.values() if run.steps is not None and run.steps > steps]
         if again:
             notes.append(
-                f"{_count(again)} beyond the error allowed at {plan.steps} steps a layer ran again "
-                f"with {FINER} times as many"
+                f"{_count(len(again))} beyond the error allowed at {steps} steps a layer ran again "
+                f"at up to {max(again)}"
             )
         ordered = tuple(runs[index] for index in range(len(self.initial)))
         return ManyRuns(ordered, choice, tuple(notes))
