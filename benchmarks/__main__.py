@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import commands, emission, kernels, simulations
+from benchmarks import commands, emission, growth, inputs, kernels, large, simulations
 from benchmarks.measuring import FULL, QUICK, Result, Size
 from kcompile.errors import KcompileError
 from kcompile.files import write_json
 
-PARTS = ("commands", "emission", "simulations", "kernels")
+PARTS = ("commands", "emission", "simulations", "large", "kernels")
+NETWORK = "KCOMPILE_BENCH_NETWORK"
+"""Environment variable that names a checkpoint in the place of the seeded large network."""
 
 
 def main() -> int:
@@ -21,11 +24,18 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="tiny networks, once: does it run?")
     parser.add_argument("--only", choices=PARTS, action="append", help="a part; may be repeated")
     parser.add_argument("--output", type=Path, default=Path("bench.json"), metavar="FILE")
+    parser.add_argument(
+        "--network", type=Path, default=os.environ.get(NETWORK) or None, metavar="CHECKPOINT",
+        help=f"instead of the seeded large network (or name it in ${NETWORK})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--picture", type=Path, metavar="PNG", help="where the plot of cost against edges goes"
+    )
     given = parser.parse_args()
     results: list[Result] = []
     notes: list[str] = []
     try:
-        for result in _run(given.only or PARTS, QUICK if given.quick else FULL, notes):
+        for result in _run(given, notes):
             results.append(result)
             _say(f"  {result.name}: {_ratio(result)}")
     except KeyboardInterrupt:
@@ -38,13 +48,21 @@ def main() -> int:
     return int(any(result.error for result in results))
 
 
-def _run(parts: list[str] | tuple[str, ...], size: Size, notes: list[str]) -> Iterator[Result]:
+def _run(given: argparse.Namespace, notes: list[str]) -> Iterator[Result]:
+    parts: Sequence[str] = given.only or PARTS
+    size: Size = QUICK if given.quick else FULL
     if "commands" in parts:
         yield from commands.results(size, _say)
     if "emission" in parts:
         yield from emission.results(size, _say)
+    elif "large" in parts:
+        yield from emission.results(size, _say, only="PySpice objects")
     if "simulations" in parts:
         yield from simulations.results(size, _say, notes)
+    if "large" in parts:
+        yield from large.results(size, _say, notes, given.network)
+        yield from growth.results(size, _say, notes, given.picture)
+        yield from inputs.results(size, _say)
     if "kernels" in parts:
         yield from kernels.results(size, _say, notes)
 

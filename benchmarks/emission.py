@@ -22,8 +22,8 @@ FIELDS = "esdwac"
 """What the row template of a behavioural relu names."""
 
 
-def results(size: Size, progress: Progress) -> Iterator[Result]:
-    """One line for each other way to write the same edges."""
+def results(size: Size, progress: Progress, only: str | None = None) -> Iterator[Result]:
+    """One line for each other way to write the same edges, or for one way alone."""
     ways: dict[str, Callable[[Circuit], Iterable[str]]] = {
         "one looped jinja2 template": _looped,
         "one jinja2 render an edge": _per_edge,
@@ -45,6 +45,8 @@ def results(size: Size, progress: Progress) -> Iterator[Result]:
     with tempfile.TemporaryDirectory(prefix="kcompile-bench-") as name:
         ours, theirs = Path(name, "ours"), Path(name, "theirs")
         for title, way in ways.items():
+            if only not in (None, title):
+                continue
             measure(_ours, ours)  # once unmeasured, for imports and caches
             measure(way, theirs)
             times: tuple[list[float], list[float]] = ([], [])

@@ -66,6 +66,9 @@ class Size:
         samples: that the reference is solved for.
         epochs: of training; the slow way is trained for a few of them, at least one.
         batch: images in a training step whose memory is measured.
+        images: through the large network in one session.
+        inputs: through the small network in sessions.
+        growth: sides of the images of the networks whose cost is fitted.
     """
 
     side: int
@@ -75,10 +78,19 @@ class Size:
     samples: int
     epochs: int
     batch: int
+    images: int
+    inputs: int
+    growth: tuple[int, ...]
 
 
-FULL = Size(side=28, simulations=2, repeats=3, starts=9, samples=16, epochs=400, batch=128)
-QUICK = Size(side=6, simulations=1, repeats=1, starts=1, samples=2, epochs=2, batch=1)
+FULL = Size(
+    side=28, simulations=2, repeats=3, starts=9, samples=16, epochs=400, batch=128, images=20,
+    inputs=10_000, growth=(6, 10, 17, 28, 50, 85, 119),
+)  # fmt: skip
+QUICK = Size(
+    side=6, simulations=1, repeats=1, starts=1, samples=2, epochs=2, batch=1, images=2, inputs=12,
+    growth=(6, 8),
+)  # fmt: skip
 
 
 @contextmanager

@@ -125,17 +125,25 @@ def breakdown(simulator: Ngspice, decks: Mapping[int, Deck], usages: Mapping[int
     return "\n".join(lines)
 
 
+def figures(said: str) -> dict[str, float]:
+    """What ngspice says of its runs (``rusage all``), those of all layers added up."""
+    found: dict[str, float] = {}
+    for name, value in _FIGURE.findall(said):
+        found[name] = found.get(name, 0.0) + float(value)
+    return found
+
+
 def _shares(deck: Deck, usage: Usage) -> dict[str, float]:
-    figures = {name: float(value) for name, value in _FIGURE.findall(usage.said)}
-    iterations = figures["Total iterations"]
-    load, analysis = figures["Transient load time"], figures["Transient analysis time"]
-    factor = figures["Matrix reorder time"] + figures["Transient factor time"]
-    solve = figures["Transient solve time"]
+    said = figures(usage.said)
+    iterations = said["Total iterations"]
+    load, analysis = said["Transient load time"], said["Transient analysis time"]
+    factor = said["Matrix reorder time"] + said["Transient factor time"]
+    solve = said["Transient solve time"]
     return {
         "devices": deck.devices,
-        "equations": figures["Circuit Equations"],
+        "equations": said["Circuit Equations"],
         "Newton iterations": iterations,
-        "time points": figures["Accepted timepoints"],
+        "time points": said["Accepted timepoints"],
         "wall [s]": usage.wall,
         "  parse, set up, write [s]": usage.wall - analysis,
         "  analysis [s]": analysis,
@@ -143,9 +151,9 @@ def _shares(deck: Deck, usage: Usage) -> dict[str, float]:
         "      per device, iteration [us]": 1e6 * load / (deck.devices * iterations),
         "    LU factors [s]": factor,
         "    solve [s]": solve,
-        "    truncation error [s]": figures["Transient trunc time"],
+        "    truncation error [s]": said["Transient trunc time"],
         "    convergence test and rest [s]": (
-            analysis - load - factor - solve - figures["Transient trunc time"]
+            analysis - load - factor - solve - said["Transient trunc time"]
         ),
         "memory [MB]": usage.memory / 1e6,
     }

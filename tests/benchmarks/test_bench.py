@@ -16,7 +16,16 @@ import torch
 from simulators import real_ngspice
 
 from benchmarks import __main__ as program
-from benchmarks import commands, emission, kernels, simulations, solves
+from benchmarks import (
+    commands,
+    emission,
+    growth,
+    kernels,
+    large,
+    naive,
+    simulations,
+    solves,
+)
 from benchmarks.measuring import QUICK, Result, one_core, run_child
 from benchmarks.networks import mixed_relu
 from benchmarks.plain import PlainLayer
@@ -52,6 +61,15 @@ def test_everything_is_measured_in_one_run(tmp_path: Path) -> None:
         "train friedman-s / odeint_adjoint on plain torch",
         "reference / torchdiffeq on plain torch",
     } <= set(names)
+    assert {
+        "write edges / PySpice objects",
+        "mnist-shaped, construct ideal -O0 / PySpice objects: time",
+        "12 inputs of 2 nodes, sessions / a process each",
+    } <= set(names)
+    for version in versions:
+        assert f"mnist-shaped, ideal -O2 / naive, ngspice {version}" in names
+        assert f"ngspice {version}: mnist-shaped, 11864 edges" in done.stdout
+    assert "CPU time of a Newton iteration against edges" in done.stdout
     assert "4 of 4 layers (8842960 edges): " in done.stdout
     for entry in results:
         assert entry["ours"] > 0
@@ -92,6 +110,24 @@ def test_ways_that_write_something_else_are_noticed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(emission, "_looped", lambda circuit: list(emission._ours(circuit))[:-1])
     first = next(emission.results(QUICK, lambda _: None))
     assert first.error == "the texts differ"
+
+
+def test_a_naive_deck_of_another_network_voids_its_comparisons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, task = real_ngspice(), large._task(QUICK, None)
+    monkeypatch.setitem(naive._FUNCTIONS, "relu", "1.1*max(0,{})")
+    first = next(large._on(program, task, large.FEWEST, tmp_path, lambda _: None, []))
+    assert first.error is not None
+    assert "of the range" in first.error
+
+
+def test_a_fitted_exponent_is_that_of_the_points(tmp_path: Path) -> None:
+    points = [growth.Point(10**k, k, 3.0 * 10 ** (1.2 * (k - 6)), 1.0) for k in (3, 4, 6)]
+    assert growth.fit(points) == pytest.approx((1.2, 3.0))
+    assert growth.fit(points[:1]) is None
+    growth.draw({"native": points, "ideal": points[:1]}, tmp_path / "cost.png")
+    assert (tmp_path / "cost.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_the_plain_form_is_the_circuits() -> None:
