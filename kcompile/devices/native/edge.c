@@ -67,7 +67,12 @@ static void setup_instance(void *handle, void *instance, void *model, double tem
 static uint32_t evaluate(Edge *edge, const Card *card, const OsdiSimulation *simulation,
                          double gate) {
     const double *p = edge->value, *v = simulation->voltages;
+    const Stamp nothing = {0.0, 0.0, 0.0};
     if (card->phi < 0 || card->phi >= PHI_COUNT) return EVAL_FATAL;
+    if (edge->node[SOURCE] == edge->node[DESTINATION]) { /* what it takes it gives back */
+        edge->stamp = nothing;
+        return EVAL_DONE;
+    }
     edge->stamp = edge_stamp((Phi)card->phi, gate * p[MFACTOR] * p[W], p[A], p[B], p[C],
                              v[edge->node[SOURCE]], v[edge->node[DESTINATION]]);
     return EVAL_DONE;
