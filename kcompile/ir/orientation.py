@@ -43,6 +43,6 @@ def oriented(batch: EdgeBatch) -> Oriented:
 
 
 def unordered_pairs(batch: EdgeBatch) -> OffsetArray:
-    """One number for each edge's pair of nodes, ``int64[E]``; ascending by lower, then higher node."""
+    """A number for each edge's pair of nodes, ``int64[E]``: by the lower node, then the higher."""
     low, high = np.minimum(batch.src, batch.dst), np.maximum(batch.src, batch.dst)
     return low.astype(np.int64) << 32 | high

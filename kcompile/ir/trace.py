@@ -57,7 +57,7 @@ _known: list[OffsetArray] = [frozen(np.arange(0), np.int64)]
 
 
 def _numbers(stop: int) -> OffsetArray:
-    """0, 1, ... ``stop-1``, read-only: in large networks it pays that all traces share one array."""
+    """0, 1, ... ``stop-1``, read-only. In large networks it pays that traces share one array."""
     if len(_known[0]) < stop:
         _known[0] = frozen(np.arange(stop), np.int64)
     return _known[0][:stop]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kcompile.errors import GraphError
-from kcompile.ir import EdgeBatch, Trace
-from kcompile.lower.tables import PiecewiseLinear, piecewise_linear
+from kcompile.ir import EdgeBatch, FloatArray
+from kcompile.lower.tables import PiecewiseLinear, groups, piecewise_linear
 from kcompile.netlist import Column, Computed
 from kcompile.units import Scale
 
@@ -36,6 +35,15 @@ class Columns(Mapping[str, Column]):
 
     def __len__(self) -> int:
         return len(self._columns)
+
+
+class _Edges(NamedTuple):
+    """Coefficients of some edges."""
+
+    w: FloatArray
+    a: FloatArray
+    b: FloatArray
+    c: FloatArray
 
 
 def edge_columns(
@@ -72,19 +80,18 @@ def edge_columns(
             found = own[start:stop]
             if by is not None:
                 found = np.where(by[start:stop] * weight < 0, other[start:stop], found)
-            return [names[node] for node in found.tolist()]
+            return [names[node] for node in cast(list[int], found.tolist())]
 
         return make
 
-    def numbers(formula: Callable[..., Any]) -> Callable[[int, int], list[float]]:
-        """Values of a formula of w, a, b, c."""
+    def numbers(formula: Callable[[_Edges], Any]) -> Callable[[int, int], list[float]]:
+        """Values of a formula of the edges' coefficients."""
 
         def make(start: int, stop: int) -> list[float]:
             # What overflows is an error of its own, not a warning.
             with np.errstate(all="ignore"):
-                values = formula(
-                    w[start:stop] * weight, a[start:stop], b[start:stop], c[start:stop]
-                )
+                rows = slice(start, stop)
+                values = formula(_Edges(w[rows] * weight, a[rows], b[rows], c[rows]))
             return _plain(values, lambda row: ids[start + row])
 
         return make
@@ -99,16 +106,16 @@ def edge_columns(
             "q": ends(dst, src, w),
             "x": ends(src, dst, a),
             "y": ends(dst, src, a),
-            "w": numbers(lambda w, a, b, c: w * scale.i0),
-            "a": numbers(lambda w, a, b, c: a / scale.v0),
-            "b": numbers(lambda w, a, b, c: b / scale.v0),
-            "c": numbers(lambda w, a, b, c: c),
-            "g": numbers(lambda w, a, b, c: np.abs(w * a) * per_volt),
-            "ga": numbers(lambda w, a, b, c: np.abs(w) * a * per_volt),
-            "gb": numbers(lambda w, a, b, c: np.abs(w) * b * per_volt),
-            "i": numbers(lambda w, a, b, c: np.abs(w) * c * scale.i0),
-            "r": numbers(lambda w, a, b, c: 1.0 / (np.abs(w * a) * per_volt)),
-            "vt": numbers(lambda w, a, b, c: -c / np.abs(a) * scale.v0),
+            "w": numbers(lambda k: k.w * scale.i0),
+            "a": numbers(lambda k: k.a / scale.v0),
+            "b": numbers(lambda k: k.b / scale.v0),
+            "c": numbers(lambda k: k.c),
+            "g": numbers(lambda k: np.abs(k.w * k.a) * per_volt),
+            "ga": numbers(lambda k: np.abs(k.w) * k.a * per_volt),
+            "gb": numbers(lambda k: np.abs(k.w) * k.b * per_volt),
+            "i": numbers(lambda k: np.abs(k.w) * k.c * scale.i0),
+            "r": numbers(lambda k: 1.0 / (np.abs(k.w * k.a) * per_volt)),
+            "vt": numbers(lambda k: -k.c / np.abs(k.a) * scale.v0),
         },
     )
 
@@ -119,6 +126,16 @@ def group_ends(batch: EdgeBatch, start: int, stop: int) -> list[tuple[int, int]]
     first = batch.group_ptr[start:stop]
     src, dst = batch.src[first], batch.dst[first]
     return list(zip(np.maximum(src, dst).tolist(), np.minimum(src, dst).tolist(), strict=True))
+
+
+def group_names(batch: EdgeBatch, prefix: str) -> Computed[str]:
+    """Names of a batch's groups after their nodes, ``<prefix>_<high>_<low>``."""
+
+    def make(start: int, stop: int) -> list[str]:
+        return [f"{prefix}_{high}_{low}" for high, low in group_ends(batch, start, stop)]
+
+    assert batch.group_ptr is not None
+    return Computed(len(batch.group_ptr) - 1, make)
 
 
 def table_columns(
@@ -136,7 +153,7 @@ def table_columns(
     def points(start: int, stop: int) -> list[str]:
         # What overflows is an error of its own, not a warning.
         with np.errstate(all="ignore"):
-            table = piecewise_linear(_groups(batch, start, stop))
+            table = piecewise_linear(groups(batch, start, stop))
             x, y = table.x * scale.v0, table.y * scale.i0
 
         def name(point: int) -> str:
@@ -163,23 +180,6 @@ def _forms(table: PiecewiseLinear) -> str:
     sizes = np.diff(table.ptr).tolist()
     known = {size: ", ".join(["%r,%r"] * size) for size in set(sizes)}
     return "\n".join([known[size] for size in sizes])
-
-
-def _groups(batch: EdgeBatch, start: int, stop: int) -> EdgeBatch:
-    """The groups ``start .. stop-1`` of a batch, without their trace."""
-    assert batch.group_ptr is not None
-    ptr = batch.group_ptr[start : stop + 1]
-    edges = slice(int(ptr[0]), int(ptr[-1]))
-    columns = {n: v if (v := getattr(batch, n)).ndim == 0 else v[edges] for n in "wabc"}
-    return replace(
-        batch,
-        src=batch.src[edges],
-        dst=batch.dst[edges],
-        **columns,
-        trace=Trace.identity(edges.stop - edges.start),
-        group_ptr=ptr - ptr[0],
-        tables=None if batch.tables is None else batch.tables.part(start, stop),
-    )
 
 
 def _plain(values: NDArray[Any], name: Callable[[int], str]) -> list[float]:

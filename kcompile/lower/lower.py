@@ -13,7 +13,7 @@ from kcompile.devices import Grain
 from kcompile.errors import PdkError, UsageError
 from kcompile.files import read_bytes
 from kcompile.ir import LEAKY_SLOPE, EdgeBatch, Fill, Graph, Phase, Phi, Trace
-from kcompile.lower.columns import edge_columns, group_ends, table_columns
+from kcompile.lower.columns import edge_columns, group_names, table_columns
 from kcompile.lower.family import FamilySpec, Form
 from kcompile.lower.native import EDGES, Built, edge_library, native_layer
 from kcompile.netlist import (
@@ -154,13 +154,9 @@ class _Builder:
         return next((form for form in forms if phi in form.phi), None)
 
     def _grouped(self, batch: EdgeBatch, number: int, form: Form) -> ElementTable:
-        ptr, prefix = batch.group_ptr, f"{self.prefix}p{number}"
+        ptr = batch.group_ptr
         assert ptr is not None
-
-        def name(start: int, stop: int) -> list[str]:
-            return [f"{prefix}_{high}_{low}" for high, low in group_ends(batch, start, stop)]
-
-        ids = Computed(len(ptr) - 1, name)
+        ids = group_names(batch, f"{self.prefix}p{number}")
         self.traces.append(Traced(ids, batch.trace.ptr[ptr], batch.trace.index))
         columns = table_columns(batch, self.names, ids, self.scale)
         return ElementTable(form.template, columns, len(ids), self.gate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ import numpy as np
 from kcompile.devices import PHIS, Grain, PairData, encode, join, require_library
 from kcompile.errors import GraphError
 from kcompile.files import read_bytes
-from kcompile.ir import EdgeBatch, FloatArray, OffsetArray, Phase, oriented
-from kcompile.lower.tables import Segments, segments
-from kcompile.netlist import Attachment, Column, ElementTable, Traced
+from kcompile.ir import EdgeBatch, FloatArray, OffsetArray, Phase, oriented, unordered_pairs
+from kcompile.lower.columns import Columns, group_ends, group_names
+from kcompile.lower.tables import Segments, groups, segments
+from kcompile.netlist import Attachment, ElementTable, Traced
 from kcompile.units import Scale
 
 EDGES = "edges.osdi"
@@ -24,6 +25,9 @@ _REACH = 1e6
 """Edges whose kink lies further out, in v0, stay edges: a segment there would lose digits."""
 
 _PER_LINE = 12
+
+_BLOCK = 1 << 12
+"""Pairs that are worked out at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,23 +85,22 @@ def native_layer(
         gate: node whose voltage multiplies all currents, or None.
 
     Raises:
-        GraphError: a number is beyond double precision.
         SimulatorNotFound: kcompile was built without its devices.
     """
-    parts = [*_parts(phase, scale)]
-    data = join([part.data for part in parts]) if parts else None
-    if data is None:
+    parts = [*_parts(phase)]
+    if not parts:
         return Built((), ())
-    _check(data, number)
     device = f"kc_layer{number}" if grain is Grain.LAYER else f"kc_pairs{number}"
     stem = f"layer{number}"
     nodes, gated = len(names) - 1, gate is not None
 
     def content() -> Iterator[bytes]:
+        data = join([part.data(scale) for part in parts])
+        _check(data, number)
         return encode(data, device, grain, nodes=nodes, diagonal=diagonal, gated=gated)
 
     tables, traces = (_whole if grain is Grain.LAYER else _pairs)(
-        parts, data, device, names, prefix, number, gate
+        parts, device, names, prefix, number, gate
     )
     attachments = (_copy(f"{stem}.osdi"), Attachment(f"{stem}.dat", content))
     return Built(tables, traces, (f"{stem}.osdi",), attachments)
@@ -108,33 +111,40 @@ class _Part:
     """Pairs of one batch of edges.
 
     Args:
-        data: in SI units.
+        batch: grouped by pairs.
+        make: gives what flows between some of them in SI units.
         prefix: of the pairs' names.
-        ptr, index: the checkpoint edges behind each pair.
     """
 
-    data: PairData
+    batch: EdgeBatch
+    make: Callable[[EdgeBatch, Scale], PairData]
     prefix: str
-    ptr: OffsetArray
-    index: OffsetArray
+
+    @property
+    def pairs(self) -> int:
+        """How many there are."""
+        assert self.batch.group_ptr is not None
+        return len(self.batch.group_ptr) - 1
+
+    def data(self, scale: Scale) -> PairData:
+        """What flows between them; some at a time, for on the way it takes far more memory."""
+        starts = range(0, self.pairs, _BLOCK)
+        blocks = (groups(self.batch, k, min(k + _BLOCK, self.pairs)) for k in starts)
+        return join([self.make(block, scale) for block in blocks])
 
 
 def pair_data(phase: Phase, scale: Scale) -> PairData:
     """All that flows between the nodes of a phase, pair by pair, in SI units."""
-    return join([part.data for part in _parts(phase, scale)])
+    return join([part.data(scale) for part in _parts(phase)])
 
 
-def _parts(phase: Phase, scale: Scale) -> Iterator[_Part]:
+def _parts(phase: Phase) -> Iterator[_Part]:
     for number, given in enumerate(phase.batches):
         batch = _between_nodes(given)
         linear = _piecewise_linear(batch)
         for fit, make, prefix in ((linear, _linear, "p"), (~linear, _curved, "q")):
             if fit.any():
-                grouped = _grouped(batch, np.flatnonzero(fit))
-                ptr = grouped.group_ptr
-                assert ptr is not None
-                data = make(grouped, scale)
-                yield _Part(data, f"{prefix}{number}", grouped.trace.ptr[ptr], grouped.trace.index)
+                yield _Part(_grouped(batch, np.flatnonzero(fit)), make, f"{prefix}{number}")
 
 
 def _between_nodes(batch: EdgeBatch) -> EdgeBatch:
@@ -162,11 +172,10 @@ def _grouped(batch: EdgeBatch, edges: OffsetArray) -> EdgeBatch:
     """Some edges of a batch, grouped by their unordered pair of nodes."""
     if batch.group_ptr is not None and len(edges) == len(batch):
         return batch
-    view = oriented(batch)
-    edges = edges[np.lexsort((edges, view.high[edges], view.low[edges]))]
-    low, high = view.low[edges], view.high[edges]
-    starts = np.flatnonzero(np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1])))
-    taken = replace(batch, group_ptr=None, tables=None).take(edges)
+    pair = unordered_pairs(batch)[edges]
+    order = np.argsort(pair, kind="stable")
+    starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
+    taken = replace(batch, group_ptr=None, tables=None).take(edges[order])
     return replace(taken, group_ptr=np.append(starts, len(edges)))
 
 
@@ -234,7 +243,6 @@ def _check(data: PairData, number: int) -> None:
 
 def _whole(
     parts: list[_Part],
-    data: PairData,
     device: str,
     names: list[str],
     prefix: str,
@@ -242,7 +250,7 @@ def _whole(
     gate: str | None,
 ) -> tuple[tuple[ElementTable, ...], tuple[Traced, ...]]:
     """One element whose terminals are all nodes; it stands for every edge, so nothing is traced."""
-    del parts, data, prefix
+    del parts, prefix
     nodes = names[1:]
     lines = [" ".join(nodes[k : k + _PER_LINE]) for k in range(0, len(nodes), _PER_LINE)]
     columns = {"e": [str(number)], "nodes": ["\n+ ".join(lines)], "device": [device]}
@@ -251,7 +259,6 @@ def _whole(
 
 def _pairs(
     parts: list[_Part],
-    data: PairData,
     device: str,
     names: list[str],
     prefix: str,
@@ -260,20 +267,39 @@ def _pairs(
 ) -> tuple[tuple[ElementTable, ...], tuple[Traced, ...]]:
     """One element a pair, after one that names their model."""
     del number
+    tables = [ElementTable("card.j2", {"device": [device]}, 1, gate)]
     traces: list[Traced] = []
+    first = 0
     for part in parts:
-        ends = zip(part.data.high.tolist(), part.data.low.tolist(), strict=True)
-        ids = [f"{prefix}{part.prefix}_{high}_{low}" for high, low in ends]
-        traces.append(Traced(ids, part.ptr, part.index))
-    columns: dict[str, Column] = {
-        "e": [name for trace in traces for name in trace.ids],
-        "p": [names[node] for node in data.high.tolist()],
-        "q": [names[node] for node in data.low.tolist()],
-        "device": [device] * data.pairs,
-        "k": range(data.pairs),
-    }
-    card = ElementTable("card.j2", {"device": [device]}, 1, gate)
-    return (card, ElementTable("pair.j2", columns, data.pairs, gate)), tuple(traces)
+        ids = group_names(part.batch, f"{prefix}{part.prefix}")
+        columns = _pair_columns(part, device, names, ids, first)
+        tables.append(ElementTable("pair.j2", columns, part.pairs, gate))
+        trace, ptr = part.batch.trace, part.batch.group_ptr
+        assert ptr is not None
+        traces.append(Traced(ids, trace.ptr[ptr], trace.index))
+        first += part.pairs
+    return tuple(tables), tuple(traces)
+
+
+def _pair_columns(
+    part: _Part, device: str, names: list[str], ids: Sequence[str], first: int
+) -> Columns:
+    """Columns of a part's pairs, which are numbered from ``first``."""
+    batch = part.batch
+
+    def ends(start: int, stop: int) -> list[tuple[int, int]]:
+        return group_ends(batch, start, stop)
+
+    return Columns(
+        part.pairs,
+        {
+            "e": lambda start, stop: list(ids[start:stop]),
+            "p": lambda start, stop: [names[high] for high, _ in ends(start, stop)],
+            "q": lambda start, stop: [names[low] for _, low in ends(start, stop)],
+            "device": lambda start, stop: [device] * (stop - start),
+            "k": lambda start, stop: list(range(first + start, first + stop)),
+        },
+    )
 
 
 def _copy(name: str) -> Attachment:

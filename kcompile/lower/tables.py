@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kcompile.ir import EdgeBatch, FloatArray, IndexArray, OffsetArray
+from kcompile.ir import COEFFICIENTS, EdgeBatch, FloatArray, IndexArray, OffsetArray, Trace
 
 _Wide: TypeAlias = NDArray[np.longdouble]
 
@@ -56,6 +56,23 @@ class Segments:
     left_offset: _Wide
     slope: _Wide
     offset: _Wide
+
+
+def groups(batch: EdgeBatch, start: int, stop: int) -> EdgeBatch:
+    """The groups ``start .. stop-1`` of a grouped batch, without their trace."""
+    assert batch.group_ptr is not None
+    ptr = batch.group_ptr[start : stop + 1]
+    edges = slice(int(ptr[0]), int(ptr[-1]))
+    columns = {n: v if (v := getattr(batch, n)).ndim == 0 else v[edges] for n in COEFFICIENTS}
+    return replace(
+        batch,
+        src=batch.src[edges],
+        dst=batch.dst[edges],
+        **columns,
+        trace=Trace.identity(edges.stop - edges.start),
+        group_ptr=ptr - ptr[0],
+        tables=None if batch.tables is None else batch.tables.part(start, stop),
+    )
 
 
 def segments(batch: EdgeBatch) -> Segments:

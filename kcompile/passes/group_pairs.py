@@ -37,10 +37,17 @@ class GroupPairs:
         fit = batch.is_diff & near & (batch.a != 0) & (batch.src != batch.dst)
         if not fit.any():
             return (batch,)
-        edges = np.flatnonzero(fit)
-        pair = unordered_pairs(batch)[edges]
-        order = np.argsort(pair, kind="stable")
-        edges, pair = edges[order], pair[order]
-        starts = np.flatnonzero(np.diff(pair, prepend=-1))
-        grouped = replace(batch.take(edges), group_ptr=np.append(starts, len(edges)))
-        return (grouped, batch.take(np.flatnonzero(~fit)))
+        if fit.all():
+            return (_grouped(batch),)
+        return (
+            _grouped(batch.take(np.flatnonzero(fit))),
+            batch.take(np.flatnonzero(~fit)),
+        )
+
+
+def _grouped(batch: EdgeBatch) -> EdgeBatch:
+    pair = unordered_pairs(batch)
+    order = np.argsort(pair, kind="stable")
+    starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
+    del pair  # large networks fill the memory here
+    return replace(batch.take(order), group_ptr=np.append(starts, len(order)))
