@@ -63,8 +63,10 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except KcompileError as error:
         status = _complain(str(error), error.exit_status)
-    except (KeyboardInterrupt, click.Abort):
-        status = _complain("interrupted", _INTERRUPTED)
+    except (KeyboardInterrupt, click.Abort) as error:
+        # click raises its own in the place of Python's.
+        words = ["interrupted", *getattr(error.__cause__ or error, "__notes__", ())]
+        status = _complain("; ".join(words), _INTERRUPTED)
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "kcompile"
         status = _complain(f"{error.format_message()} (see '{where} --help')", 2)
