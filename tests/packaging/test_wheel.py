@@ -19,7 +19,10 @@ import kcompile
 # One worker builds and installs the wheel, and runs all that needs it.
 pytestmark = pytest.mark.xdist_group("wheel")
 
-COMPILED = "kcompile/kernels/libkcompile_kernels.so"
+COMPILED = {
+    "kcompile/kernels/libkcompile_kernels.so",
+    "kcompile/devices/libkcompile_devices.so",
+}
 
 KERNEL = """\
 import numpy as np
@@ -51,7 +54,7 @@ def test_wheel_holds_every_module_preset_template_and_family(installation: Insta
     with zipfile.ZipFile(installation.wheel) as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
         metadata = {name.partition("/")[2] for name in wheel.namelist() if ".dist-info/" in name}
-    assert held == expected | {"kcompile/py.typed", COMPILED}
+    assert held == expected | {"kcompile/py.typed", *COMPILED}
     assert "licenses/LICENSE" in metadata
 
 
@@ -61,10 +64,12 @@ def test_one_wheel_serves_every_python_and_one_platform(installation: Installati
     assert platform != "any"
 
 
-def test_sources_of_the_kernel_are_in_the_source_distribution(installation: Installation) -> None:
-    native = (ROOT / "kcompile" / "kernels" / "native").iterdir()
-    expected = {path.relative_to(ROOT).as_posix() for path in native}
-    assert expected
+def test_what_is_compiled_is_in_the_source_distribution(installation: Installation) -> None:
+    expected: set[str] = set()
+    for part in ("kernels", "devices"):
+        sources = (ROOT / "kcompile" / part / "native").iterdir()
+        expected |= {path.relative_to(ROOT).as_posix() for path in sources}
+    assert {"kcompile/kernels/native/suite.cpp", "kcompile/devices/native/osdi.h"} <= expected
     (archive,) = installation.wheel.parent.glob("*.tar.gz")
     with tarfile.open(archive) as files:
         held = {name.partition("/")[2] for name in files.getnames()}
@@ -82,10 +87,10 @@ def test_the_kernel_runs_without_a_compiler(installation: Installation) -> None:
     assert "baseline" in done.stdout.split()
 
 
-def test_built_without_a_compiler_it_works_without_the_kernel(
+def test_built_without_a_compiler_it_works_without_what_is_compiled(
     installation: Installation, checkpoint: Path, tmp_path: Path
 ) -> None:
-    """Catches a build that wants a compiler, and code that wants the kernel."""
+    """Catches a build that wants a compiler, and code that wants the kernel or the devices."""
     bare, nowhere = tmp_path / "bare", tmp_path / "no compiler"
     done = subprocess.run(
         [
@@ -96,7 +101,7 @@ def test_built_without_a_compiler_it_works_without_the_kernel(
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert not (bare / COMPILED).exists()
+    assert not [name for name in COMPILED if (bare / name).exists()]
 
     first = f"import sys; sys.path.insert(0, {str(bare)!r})\n"
     asked = "from kcompile.kernels import chosen, suites; print(suites(), chosen())"
@@ -110,6 +115,32 @@ def test_built_without_a_compiler_it_works_without_the_kernel(
         "verify", checkpoint, "--inputs", tmp_path / "inputs.npy", "--report", tmp_path / "report",
     )  # fmt: skip
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    native = installation.run(
+        "python",
+        "-c",
+        first + command,
+        "netlist",
+        checkpoint,
+        "--device",
+        "native",
+        "-o",
+        tmp_path / "deck",
+    )
+    assert native.returncode == 4
+    assert "installed without its native devices; install it where a C compiler is" in native.stderr
+
+
+def test_built_without_cxx_it_has_the_devices(tmp_path: Path) -> None:
+    """Catches devices, which are C, that only a C++ compiler lets through."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        ["cmake", "-S", ROOT, "-B", tmp_path, "-G", "Ninja"],
+        env={**os.environ, "PATH": path, "CXX": str(tmp_path / "no compiler")},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "without its compiled kernel" in done.stderr
+    assert "without its devices" not in done.stderr
 
 
 def test_command_and_package_tell_the_same_version(installation: Installation) -> None:
