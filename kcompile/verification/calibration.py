@@ -17,7 +17,7 @@ CHEAP, FINER = 40, 80
 MARGIN = 4.0
 """How far below the allowed error the first sample is to be: others may be harder."""
 
-_FEWEST, _MOST = 20, 20_000
+_FEWEST, _MOST = CHEAP, 20_000
 _ORDERS = (1.0, 2.0)
 """Least and largest order of convergence that is built on; the trapezoidal rule's is 2."""
 
