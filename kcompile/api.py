@@ -15,11 +15,13 @@ from kcompile.frontend import Model, load
 from kcompile.inspection import Inspection, inspect_model
 from kcompile.ir import FloatArray
 from kcompile.netlist import DeckFiles
+from kcompile.passes import BOUNDED
 from kcompile.simulation import JobResult
 from kcompile.units import Scale
 from kcompile.verification import (
     Progress,
     Report,
+    approximated,
     choose_inputs,
     simulate_compiled,
     verify_model,
@@ -52,6 +54,7 @@ def compile(
     options: CompileOptions | None = None,
     *,
     scale: Scale | float | None = None,
+    inputs: ArrayLike | None = None,
     **fields: Any,
 ) -> Compiled:
     """A network as a circuit.
@@ -60,13 +63,22 @@ def compile(
         model: a network, or the path of a checkpoint.
         options: how to compile; or give single fields of ``CompileOptions`` instead.
         scale: a unit system, or the paper's scale ``a`` in seconds (1e-15 by default).
-        **fields: ``device``, ``opt_level``, ``single_deck``, ``parameters``, ``pdk``.
+        inputs: ``[S, Nin]`` or ``[Nin]``, the samples near whose trajectories the approximations
+            of ``-O3`` are to hold; default: one, as for ``write_netlist``. Other levels hold for
+            any.
+        **fields: ``device``, ``opt_level``, ``single_deck``, ``parameters``, ``pdk``,
+            ``approximation``.
 
     Raises:
         UsageError: an option is out of range.
+        InputError: the samples do not fit the network.
         PdkError: the device family cannot build one of the network's laws.
     """
-    return compile_model(_model(model), _options(options, scale, fields))
+    network, chosen = _model(model), _options(options, scale, fields)
+    if chosen.opt_level == BOUNDED and chosen.approximation is None:
+        samples = choose_inputs(network, inputs, 1 if inputs is None else None).inputs
+        chosen = approximated(network, chosen, network.initial_voltages(samples))
+    return compile_model(network, chosen)
 
 
 def write_netlist(
@@ -96,9 +108,9 @@ def write_netlist(
         InputError: the sample does not fit the network.
         StorageError: the decks cannot be written.
     """
-    compiled = _compiled(model, options, scale, fields)
-    network = compiled.model
+    network = _network(model)
     sample = choose_inputs(network, inputs, 1, seed, _folder(data)).inputs[0]
+    compiled = _compiled(model, network, options, scale, fields, sample)
     folder = Path(f"{network.name}-deck") if output is None else Path(output)
     return compiled.write(folder, network.initial_voltages(sample))
 
@@ -142,11 +154,11 @@ def pyspice_circuit(
         UsageError: there is no such layer, or all layers share one transient.
         InputError: the voltages do not fit the layer.
     """
-    compiled = _compiled(model, options, scale, fields)
+    network = _network(model)
     if layer != 1:
-        return compiled.to_pyspice(layer, inputs)
-    network = compiled.model
+        return _compiled(model, network, options, scale, fields, None).to_pyspice(layer, inputs)
     sample = choose_inputs(network, inputs, 1, seed, _folder(data)).inputs[0]
+    compiled = _compiled(model, network, options, scale, fields, sample)
     return compiled.to_pyspice(1, network.initial_voltages(sample))
 
 
@@ -185,8 +197,9 @@ def simulate(
         SimulatorNotFound: there is no simulator.
         SimulationFailed: a sample did not finish; its work folder is named.
     """
-    compiled = _compiled(model, options, scale, fields)
-    given = choose_inputs(compiled.model, inputs, samples, seed, _folder(data)).inputs
+    network = _network(model)
+    given = choose_inputs(network, inputs, samples, seed, _folder(data)).inputs
+    compiled = _compiled(model, network, options, scale, fields, given)
     outputs, results = simulate_compiled(
         compiled, given, simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout
     )
@@ -324,17 +337,23 @@ def _model(model: Model | Path | str) -> Model:
     return model if isinstance(model, Model) else load(model)
 
 
+def _network(model: Model | Compiled | Path | str) -> Model:
+    return model.model if isinstance(model, Compiled) else _model(model)
+
+
 def _compiled(
-    model: Model | Compiled | Path | str,
+    given: Model | Compiled | Path | str,
+    network: Model,
     options: CompileOptions | None,
     scale: Scale | float | None,
     fields: dict[str, Any],
+    inputs: FloatArray | None,
 ) -> Compiled:
-    if not isinstance(model, Compiled):
-        return compile(model, options, scale=scale, **fields)
+    if not isinstance(given, Compiled):
+        return compile(network, options, scale=scale, inputs=inputs, **fields)
     if options is not None or scale is not None or fields:
         raise UsageError("a compiled network takes no compile options", hint="compile it anew")
-    return model
+    return given
 
 
 def _options(

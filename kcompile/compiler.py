@@ -305,6 +305,8 @@ def _resolve(graph: Graph, options: CompileOptions) -> tuple[CompileOptions, Fam
 
 def _bound_note(passes: tuple[PassRecord, ...]) -> str:
     bound = sum(record.error_bound for record in passes)
+    if bound == 0:
+        return f"-O{BOUNDED}: nothing was approximated"
     return (
         f"-O{BOUNDED}: every node's current is within {bound:.3g} (software units) of the "
         "network's while the voltages stay near the trajectories it was compiled for"

@@ -45,7 +45,8 @@ def netlist(
     With --device veriloga: Verilog-A modules and netlists for Spectre.
 
     Without --device: the circuit of Fig. 5 (switch, -O0) for piecewise-linear laws up to 20,000
-    edges, else behavioural sources (ideal, -O2); these too where -O2 is asked for.
+    edges, else behavioural sources (ideal, -O2); these too where -O2 or -O3 is asked for. -O3
+    approximates within a bound that it states, near the trajectory of the sample.
     """
     import kcompile
     from kcompile.files import write_json
@@ -53,11 +54,11 @@ def netlist(
 
     options = make_compile_options(**compiling)
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
-    compiled = kcompile.compile(model, options)
     given = None if inputs is None else read_inputs(inputs, model)
     chosen = choose_inputs(model, given, 1, seed, data)
+    compiled = kcompile.compile(model, options, inputs=chosen.inputs)
     deck = kcompile.write_netlist(compiled, output, inputs=chosen.inputs)
-    for note in (*model.notes, compiled.note, f"{chosen.note}; {deck.inputs} holds the first"):
+    for note in (*model.notes, *compiled.notes, f"{chosen.note}; {deck.inputs} holds the first"):
         click.echo(f"note: {note}", err=True)
     elements = ", ".join(f"{count} {letter}" for letter, count in deck.elements.items())
     click.echo(f"{deck.folder}: {len(deck.files)} files, {elements}")

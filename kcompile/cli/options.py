@@ -41,7 +41,10 @@ compile_options = _add(
     click.option("--i0", type=float, help="Amperes per software current unit."),
     click.option("--c0", type=float, help="Farads per software capacitance unit."),
     click.option("--device", help="Device family; `kcompile doctor` lists them."),
-    click.option("-O", "opt_level", type=int, help="Optimisation: 0 literal, 1 clean, 2 fast."),
+    click.option(
+        "-O", "opt_level", type=int,
+        help="Optimisation: 0 literal, 1 clean, 2 fast, 3 approximate, within a stated bound.",
+    ),
     click.option("--single-deck", is_flag=True, help="All layers in one transient, gated."),
     click.option(
         "--param", "parameters", multiple=True, metavar="NAME=VALUE",

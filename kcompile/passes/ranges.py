@@ -51,10 +51,10 @@ class VoltageRange:
         """Whether no node of the other leaves this one."""
         return bool((self.low <= other.low).all() and (other.high <= self.high).all())
 
-    def with_margin(self) -> VoltageRange:
-        """A range for states near those that were seen."""
+    def with_margin(self, share: float = MARGIN) -> VoltageRange:
+        """A range for states near those that were seen, wider by a share of its width."""
         size = np.maximum(1.0, np.maximum(np.abs(self.low), np.abs(self.high)))
-        margin = MARGIN * (self.high - self.low) + _LEAST * size
+        margin = share * (self.high - self.low) + _LEAST * size
         return VoltageRange(self.low - margin, self.high + margin)
 
     def differences(self, high: IndexArray, low: IndexArray) -> tuple[FloatArray, FloatArray]:

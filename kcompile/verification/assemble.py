@@ -62,6 +62,7 @@ class Findings:
         jobs: simulations at a time.
         seed: of drawn inputs.
         command: the command line, or None.
+        notes: what else a reader should know.
     """
 
     compiled: Compiled
@@ -79,6 +80,7 @@ class Findings:
     jobs: int
     seed: int
     command: str | None
+    notes: tuple[str, ...] = ()
 
 
 def assemble(findings: Findings) -> Report:
@@ -246,8 +248,9 @@ def _notes(findings: Findings) -> tuple[str, ...]:
     if findings.given:
         notes.append(f"decks as they lie in {findings.deck.folder}")
     else:
-        notes.append(findings.compiled.note)
+        notes += findings.compiled.notes
     notes.append(chosen.note)
+    notes += findings.notes
     if findings.many is not None:
         notes += findings.many.notes
     repeated = [run for run in findings.runs if run.earlier]

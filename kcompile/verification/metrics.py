@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kcompile.compiler import LayerPlan
-from kcompile.ir import FloatArray
+from kcompile.ir import FloatArray, OffsetArray
 from kcompile.reference import Trajectory
 from kcompile.simulation import Waveforms
 
@@ -103,7 +103,7 @@ def phase_waves(
     offset = 0.0
     for plan, count in zip(layers, nodes, strict=True):
         wave = waves[plan.waveform]
-        inside = np.flatnonzero((wave.time >= plan.start) & (wave.time <= _end(plan)))
+        inside = phase_window(wave, plan)
         seconds = wave.time[inside]
         times = plan.software_time(seconds)
         spice = wave.voltages(node_labels(count))[inside] / v0
@@ -114,9 +114,11 @@ def phase_waves(
     return tuple(found)
 
 
-def _end(plan: LayerPlan) -> float:
-    """The end of the layer, with room for the rounding of the simulator's last time point."""
-    return plan.end + 1e-9 * (plan.end - plan.start)
+def phase_window(wave: Waveforms, plan: LayerPlan) -> OffsetArray:
+    """Which points of a waveform belong to a layer, ``int64[P]``."""
+    # There is room for the rounding of the simulator's last time point.
+    end = plan.end + 1e-9 * (plan.end - plan.start)
+    return np.flatnonzero((wave.time >= plan.start) & (wave.time <= end))
 
 
 def _shared(layers: tuple[LayerPlan, ...]) -> bool:

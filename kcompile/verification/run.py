@@ -27,6 +27,7 @@ from kcompile.verification.inputs import choose_inputs
 from kcompile.verification.journal import Journal
 from kcompile.verification.many import ManySamples
 from kcompile.verification.metrics import PhaseWaves, phase_waves
+from kcompile.verification.ranges import RangeWatch, approximated, exact, mend
 from kcompile.verification.report import Report
 from kcompile.verification.simulate import (
     TIMEOUT,
@@ -99,9 +100,9 @@ def verify_model(
     program = choose_simulator(simulator, ngspice)
     require_osdi(options, program)
     given = None if deck is None else read_deck(deck)
-    asked = options if given is None else replace(options, single_deck=given.single)
-    compiled = compile_model(model, asked)
     initial = model.initial_voltages(chosen.inputs)
+    asked = _asked(model, options, initial, tolerance, given)
+    compiled = compile_model(model, asked)
     with work_folder() as folder:
         began = time.perf_counter()
         facts = _write(compiled, folder / "delivered", initial[0]) if given is None else given
@@ -134,35 +135,39 @@ def verify_model(
                 found = ManySamples(
                     first, initial, asked.device is None, jobs, journal, on_worker
                 ).run(comparison.first_few)
-                runs = found.runs
-            else:
-                runs = run_samples(
-                    compiled, facts.folder, initial, program, jobs=jobs, timeout=timeout,
-                    verbatim_first=given is not None, on_run=comparison.every,
-                )  # fmt: skip
+            runs = found.runs if found is not None else run_samples(
+                compiled, facts.folder, initial, program, jobs=jobs, timeout=timeout,
+                verbatim_first=given is not None, on_run=comparison.every,
+            )  # fmt: skip
+            mended = mend(
+                compiled, runs, comparison.watch, initial, reference, program, folder,
+                jobs=jobs, timeout=timeout, write=_write, on_run=comparison.again,
+            )  # fmt: skip
             seconds = time.perf_counter() - began
-        except BaseException:
+        except BaseException as error:
             if journal is not None:
                 journal.close()
+                error.add_note("run the same command again to go on from here")
             raise
     if journal is not None:
         journal.remove()
     findings = Findings(
-        compiled=compiled,
+        compiled=mended.compiled,
         chosen=chosen,
         reference=reference,
         program=program,
-        deck=facts,
+        deck=mended.deck or facts,
         given=given is not None,
-        runs=runs,
+        runs=mended.runs,
         waves=comparison.waves,
-        wave_error=comparison.wave_error,
+        wave_error=_largest_wave_error(mended.runs),
         many=found,
         writing_seconds=written,
         simulation_seconds=seconds,
         jobs=jobs,
         seed=seed,
         command=command,
+        notes=mended.notes,
     )
     return assemble(findings)
 
@@ -217,6 +222,24 @@ def _reference(
     return reference
 
 
+def _asked(
+    model: Model,
+    options: CompileOptions,
+    initial: FloatArray,
+    tolerance: float,
+    given: DeckFacts | None,
+) -> CompileOptions:
+    """The options with all that depends on the samples, or on decks that are given."""
+    if given is None:
+        return approximated(model, options, initial, tolerance)
+    return exact(replace(options, single_deck=given.single))
+
+
+def _largest_wave_error(runs: tuple[SampleRun, ...]) -> float | None:
+    known = (run.wave_error for run in runs if run.wave_error is not None)
+    return max(known, default=None)
+
+
 def _write(compiled: Compiled, folder: Path, initial: FloatArray) -> DeckFacts:
     written = compiled.write(folder, initial)
     return DeckFacts(
@@ -250,8 +273,8 @@ class _Comparison:
         advance: Callable[[int, int], None] | None,
         say: Callable[[str], None],
     ) -> None:
-        self.wave_error: float | None = None
-        """The largest error of any node at any time so far."""
+        self.watch = RangeWatch(compiled)
+        """Sees which samples leave the ranges of an approximation."""
         self.waves: tuple[int, tuple[PhaseWaves, ...]] | None = None
         """The first sample that has waveforms, and they."""
         self._compiled, self._reference = compiled, reference
@@ -260,24 +283,30 @@ class _Comparison:
         self._done, self._samples = 0, samples
         self._standing = Standing(compiled.model, reference)
 
-    def every(self, run: SampleRun, result: JobResult) -> None:
+    def every(self, run: SampleRun, result: JobResult) -> SampleRun:
         """One sample more has ended; its waveforms are compared."""
-        self._hear(self._compared(run, result))
+        run = self._compared(self.watch.look(run, result), result)
+        self._hear(run)
+        return run
+
+    def again(self, run: SampleRun, result: JobResult) -> SampleRun:
+        """A sample that was heard of has run again; its waveforms are compared."""
+        return self._compared(run, result)
 
     def first_few(self, run: SampleRun, result: JobResult | None) -> SampleRun:
         """The same; waveforms are compared where the reference kept its own.
 
         Solving it again for thousands of samples would take longer than simulating them.
         """
-        if result is not None and run.index in self._reference.kept:
-            run = self._compared(run, result)
+        if result is not None:
+            run = self.watch.look(run, result)
+            if run.index in self._reference.kept:
+                run = self._compared(run, result)
         self._hear(run)
         return run
 
     def _hear(self, run: SampleRun) -> None:
         self._done += 1
-        if run.wave_error is not None:
-            self.wave_error = max(run.wave_error, self.wave_error or 0.0)
         self._standing.add(run)
         if self._advance is not None:
             self._advance(self._done, self._samples)
@@ -297,7 +326,7 @@ class _Comparison:
             )
         except SimulationFailed:
             return run  # an edited deck may save fewer nodes; its read-outs are judged all the same
-        if self.waves is None or run.index < self.waves[0]:
+        if self.waves is None or run.index <= self.waves[0]:
             self.waves = (run.index, waves)
         largest = max(float(wave.error.max(initial=0.0)) for wave in waves)
         return replace(run, wave_error=largest)

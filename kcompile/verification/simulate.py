@@ -78,6 +78,7 @@ class SampleRun:
         earlier: what went wrong at the first attempt; "" where that was the only one.
         steps: the step cap was a layer's duration divided by this; None: as the decks say.
         wave_error: the largest error of any node at any time, software units; None: not looked at.
+        left_ranges: whether voltages left the ranges that an approximation was made for.
     """
 
     index: int
@@ -93,6 +94,7 @@ class SampleRun:
     earlier: str = ""
     steps: int | None = None
     wave_error: float | None = None
+    left_ranges: bool = False
 
 
 def make_jobs(
@@ -237,7 +239,7 @@ def run_samples(
     jobs: int = 2,
     timeout: float = TIMEOUT,
     verbatim_first: bool = False,
-    on_run: Callable[[SampleRun, JobResult], None] | None = None,
+    on_run: Callable[[SampleRun, JobResult], SampleRun] | None = None,
 ) -> tuple[SampleRun, ...]:
     """Runs the decks in ``folder`` for every sample; waveforms are seen by ``on_run`` alone.
 
@@ -249,7 +251,7 @@ def run_samples(
         jobs: simulations at a time.
         timeout: seconds that one of them may take.
         verbatim_first: whether sample 0 runs with the folder's own input file.
-        on_run: called with each sample as it ends, in any order.
+        on_run: called with each sample as it ends, in any order, and may add to it.
 
     Raises:
         DeckError: a deck is missing.
@@ -261,9 +263,7 @@ def run_samples(
     def done(result: JobResult) -> None:
         index = int(result.name.rpartition(" ")[2])
         run = read_run(compiled, index, result, printed=isinstance(simulator, Ngspice))
-        runs[index] = run
-        if on_run is not None:
-            on_run(run, result)
+        runs[index] = run if on_run is None else on_run(run, result)
 
     planned = make_jobs(compiled, folder, initial, verbatim_first=verbatim_first)
     run_jobs(simulator, planned, workers=jobs, timeout=timeout, on_done=done, keep_waveforms=False)
@@ -300,8 +300,9 @@ def simulate_compiled(
     initial = compiled.model.initial_voltages(check_inputs(inputs, compiled.model))
     results: dict[int, JobResult] = {}
 
-    def keep(run: SampleRun, result: JobResult) -> None:
+    def keep(run: SampleRun, result: JobResult) -> SampleRun:
         results[run.index] = result
+        return run
 
     with work_folder() as folder:
         compiled.write(folder, initial[0])

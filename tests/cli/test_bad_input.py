@@ -84,7 +84,7 @@ def test_a_unit_that_is_none(tmp_path: Path, checkpoint: Path, option: str, valu
         ("--seed", "-1"),
         ("--timeout", "0"),
         ("--timeout", "nan"),
-        ("-O", "3"),
+        ("-O", "4"),
         ("-O", "-1"),
         ("--device", "vacuum-tube"),
         ("--device", "../switch"),
