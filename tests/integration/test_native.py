@@ -92,8 +92,9 @@ def compare(
             assert error <= allowed * extent, (device, jacobian)
 
 
-@pytest.mark.parametrize("law", sorted(LAWS))
+@pytest.mark.parametrize("law", sorted(law for law in LAWS if not law.startswith("published_")))
 def test_every_law(program: Ngspice, tmp_path: Path, law: str) -> None:
+    """Those of the published code are diff laws with their rows the other way round."""
     compare(model_of(law), INPUT, CompileOptions(), program, tmp_path)
 
 
