@@ -122,7 +122,7 @@ def test_no_sum_bends_more_than_its_cells_say(rows, low, width):
     u = found.left[:, None] + np.linspace(0, 1, 21) * (found.right - found.left)[:, None]
     t = np.tanh(a * u[..., None] + c)
     second = np.abs((-2 * w * a**2 * t * (1 - t * t)).sum(axis=-1)).max(axis=1)
-    assert (second <= found.bend + 1e-13 * np.abs(w * a**2).sum()).all()
+    assert (second <= found.bend + 1e-13 * np.abs(w * a**2).sum() + 1e-300).all()
 
 
 def test_the_extremes_of_the_derivatives_of_tanh():
