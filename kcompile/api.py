@@ -221,6 +221,7 @@ def verify(
     seed: int = 0,
     command: str | None = None,
     resume: bool = True,
+    force: bool = False,
     on_progress: Progress | None = None,
     on_status: Callable[[str], None] = lambda _: None,
     on_worker: Callable[[int, str], None] | None = None,
@@ -245,6 +246,7 @@ def verify(
         seed: of drawn inputs.
         command: the command line, for the report.
         resume: whether many samples go on where an interrupted run of the same ones stopped.
+        force: whether to start although the memory will hardly do.
         on_progress: hears the stage, how much of it is done, and of how much.
         on_status: hears how the samples do so far.
         on_worker: hears what each simulator does, by its number.
@@ -259,7 +261,7 @@ def verify(
     return verify_model(
         _model(model), _options(options, scale, fields), inputs=inputs, samples=samples,
         data=_folder(data), tolerance=tolerance, deck=deck, simulator=simulator, ngspice=ngspice,
-        jobs=jobs, timeout=timeout, seed=seed, command=command, resume=resume,
+        jobs=jobs, timeout=timeout, seed=seed, command=command, resume=resume, force=force,
         on_progress=on_progress, on_status=on_status, on_worker=on_worker,
     )  # fmt: skip
 

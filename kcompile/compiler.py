@@ -232,21 +232,20 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
     return Compiled(model, graph, options, note, passes, circuit, time.perf_counter() - began)
 
 
-def require_simulated(options: CompileOptions) -> None:
-    """Sees that the circuit would be one for ngspice.
+def require_simulated(options: CompileOptions) -> CompileOptions:
+    """The same options, once it is seen that the circuit would be one for ngspice.
 
     Raises:
         UsageError: the device family is written for another simulator, or there is none.
     """
-    if options.device is None:
-        return
-    family = read_family(options.device, options.pdk)
-    if family.dialect != DIALECTS[0]:
+    family = None if options.device is None else read_family(options.device, options.pdk)
+    if family is not None and family.dialect != DIALECTS[0]:
         raise UsageError(
             f"{family.name} decks are for {family.dialect}, {DIALECTS[0]} cannot simulate them",
             where="--device",
             hint="write them with 'kcompile netlist', and verify the network with --device ideal",
         )
+    return options
 
 
 def simulator_options(

@@ -8,40 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from kcompile.estimate import FAMILIES, Cost, SimulationCost, compiling, simulating
 from kcompile.frontend.model import Model
-from kcompile.ir import COEFFICIENTS, EdgeBatch, Graph, Phi, digest
-from kcompile.passes import LEVELS, devices, optimise
-
-_ITERATIONS = 500
-"""Newton iterations a layer at 200 and more time points (docs/findings.md)."""
-
-_COST = {
-    Phi.RELU: (1.7e-6, 3300),
-    Phi.LEAKY_RELU: (1.9e-6, 3700),
-    Phi.IDENTITY: (0.2e-6, 600),
-    Phi.TANH: (2.4e-6, 3800),
-}
-"""Seconds an iteration and bytes of ngspice memory of one behavioural source (docs/findings.md)."""
-
-_TABLE_COST = (1.1e-6, 2400)
-"""The same of one piecewise-linear table."""
-
-
-@dataclass(frozen=True)
-class LevelCost:
-    """What behavioural decks of one ``-O`` level would cost; rough, for planning.
-
-    Args:
-        opt_level: the level.
-        devices: how many devices there would be in all layers.
-        memory_bytes: of ngspice.
-        seconds: of simulation, one sample.
-    """
-
-    opt_level: int
-    devices: int
-    memory_bytes: float
-    seconds: float
+from kcompile.ir import COEFFICIENTS, EdgeBatch, digest
+from kcompile.passes import LEVELS, optimise
 
 
 @dataclass(frozen=True)
@@ -51,17 +21,20 @@ class Inspection:
     Args:
         summary: names and sizes, ready to be shown or written as JSON.
         phases: one mapping a phase: nodes, edges, duration, fill, residual, ranges of w, a, b, c.
-        costs: one entry an ``-O`` level.
+        compiling: roughly what compiling takes.
+        costs: roughly what simulating takes, one entry an ``-O`` level and device family.
     """
 
     summary: Mapping[str, Any]
     phases: tuple[Mapping[str, Any], ...]
-    costs: tuple[LevelCost, ...]
+    compiling: Cost
+    costs: tuple[SimulationCost, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain JSON values."""
         costs = [
             {
+                "device_family": cost.device,
                 "opt_level": cost.opt_level,
                 "devices": cost.devices,
                 "memory_bytes": cost.memory_bytes,
@@ -72,12 +45,16 @@ class Inspection:
         return {
             **self.summary,
             "phases": [dict(phase) for phase in self.phases],
+            "compiling": {
+                "memory_bytes": self.compiling.memory_bytes,
+                "seconds": self.compiling.seconds,
+            },
             "estimates": costs,
         }
 
 
 def inspect_model(model: Model) -> Inspection:
-    """What a network holds and what its behavioural decks would cost.
+    """What a network holds and what compiling and simulating it would cost.
 
     Raises:
         GraphError: the graph is invalid.
@@ -111,9 +88,12 @@ def inspect_model(model: Model) -> Inspection:
         }
         for phase in graph.phases
     ]
-    levels = (optimise(graph, level)[0] for level in range(len(LEVELS)))
-    costs = tuple(_cost(level, compiled) for level, compiled in enumerate(levels))
-    return Inspection(summary, tuple(phases), costs)
+    costs: list[SimulationCost] = []
+    for level in range(len(LEVELS)):
+        compiled, _ = optimise(graph, level)
+        found = (simulating(compiled, device, level) for device in FAMILIES)
+        costs += (cost for cost in found if cost is not None)
+    return Inspection(summary, tuple(phases), compiling(graph), tuple(costs))
 
 
 def _range(batches: tuple[EdgeBatch, ...], name: str) -> list[float] | None:
@@ -122,15 +102,3 @@ def _range(batches: tuple[EdgeBatch, ...], name: str) -> list[float] | None:
         return None
     low = min(float(np.min(column)) for column in columns)
     return [low, max(float(np.max(column)) for column in columns)]
-
-
-def _cost(level: int, graph: Graph) -> LevelCost:
-    seconds = memory = 0.0
-    for phase in graph.phases:
-        for batch in phase.batches:
-            grouped = batch.group_ptr is not None
-            count = len(batch.group_ptr) - 1 if batch.group_ptr is not None else len(batch)
-            per_iteration, size = _TABLE_COST if grouped else _COST[batch.phi]
-            seconds += count * per_iteration * _ITERATIONS
-            memory += count * size
-    return LevelCost(level, devices(graph), memory, seconds)

@@ -31,6 +31,7 @@ def inspect(
 ) -> None:
     """Says what CHECKPOINT holds: nodes, edges, laws, ranges, and what simulating would cost."""
     import kcompile
+    from kcompile.estimate import FAMILIES
     from kcompile.files import write_json
     from kcompile.ir import write_graphml
 
@@ -61,14 +62,19 @@ def inspect(
     out.print()
     out.print(phases)
     costs = table(
-        "level", "devices", "ngspice memory", "time a sample",
-        title="\nbehavioural decks (--device ideal), rough figures",
+        "device", "level", "devices", "ngspice memory", "time a sample",
+        title=f"\nrough figures; compiling takes {found.compiling.memory_bytes / 1e6:,.0f} MB "
+        f"and {found.compiling.seconds:.2g} s",
     )  # fmt: skip
-    for cost in found.costs:
-        costs.add_row(
-            f"-O{cost.opt_level}", f"{cost.devices:,}", f"{cost.memory_bytes / 1e6:.3g} MB",
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for cost in sorted(found.costs, key=lambda cost: FAMILIES.index(cost.device)):
+        figures = (
+            cost.device, f"{cost.devices:,}", f"{cost.memory_bytes / 1e6:,.0f} MB",
             f"{cost.seconds:.2g} s",
         )  # fmt: skip
+        rows.setdefault(figures, []).append(f"-O{cost.opt_level}")
+    for (device, *figures), levels in rows.items():
+        costs.add_row(device, ", ".join(levels), *figures)
     out.print(costs)
     if graphml is not None:
         write_graphml(model.graph, graphml, layer - 1)

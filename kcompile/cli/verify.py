@@ -47,6 +47,7 @@ _GOLDEN_OPTIONS = ("checkpoint", "ngspice", "jobs", "json_file")
 @click.option("--report", type=FILE, help="Folder for report.json and plots.")
 @click.option("--outputs", type=FILE, help="Write inputs, spice and reference here as .npz.")
 @click.option("--fresh", is_flag=True, help="Forget what an interrupted run had finished.")
+@click.option("--force", is_flag=True, help="Start although the memory will hardly do.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what each simulator does.")
 @click.option("--deck", type=FILE, help="Judge the decks in this folder as they lie.")
 @checkpoint_options
@@ -64,6 +65,7 @@ def verify(
     report: Path | None,
     outputs: Path | None,
     fresh: bool,
+    force: bool,
     verbose: bool,
     deck: Path | None,
     config: Path | None,
@@ -96,8 +98,8 @@ def verify(
         result = kcompile.verify(
             model, options=options, inputs=given, samples=samples, data=data, tolerance=tolerance,
             deck=deck, simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout, seed=seed,
-            command=shlex.join(["kcompile", *sys.argv[1:]]), resume=not fresh, on_progress=show,
-            on_status=show.status, on_worker=_tell_worker if verbose else None,
+            command=shlex.join(["kcompile", *sys.argv[1:]]), resume=not fresh, force=force,
+            on_progress=show, on_status=show.status, on_worker=_tell_worker if verbose else None,
         )  # fmt: skip
     for note in result.notes:
         click.echo(f"note: {note}", err=True)

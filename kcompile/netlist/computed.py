@@ -40,4 +40,3 @@ class Computed(Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         for start in range(0, self._count, _CHUNK):
             yield from self._make(start, min(start + _CHUNK, self._count))
-

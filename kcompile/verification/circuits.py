@@ -71,8 +71,8 @@ def native_family(compiled: Compiled, program: Ngspice) -> str | None:
     return "native" if program.version >= LAYER_VERSION else "native-pair"
 
 
-def require_osdi(options: CompileOptions, program: Ngspice | PySpice) -> None:
-    """Sees that a simulator can load the compiled devices that a circuit asks for, if it does.
+def require_osdi(options: CompileOptions, program: Ngspice | PySpice) -> Ngspice | PySpice:
+    """The simulator, once it is seen to load the compiled devices that a circuit asks for, if any.
 
     Args:
         options: how the circuit is compiled.
@@ -84,7 +84,7 @@ def require_osdi(options: CompileOptions, program: Ngspice | PySpice) -> None:
     """
     grain = None if options.device is None else read_family(options.device, options.pdk).grain
     if grain is None:
-        return
+        return program
     if isinstance(program, PySpice):
         raise UsageError(
             f"PySpice loads no compiled devices, which {options.device} is made of",
@@ -102,6 +102,7 @@ def require_osdi(options: CompileOptions, program: Ngspice | PySpice) -> None:
             f"{options.device} is made of: that needs {LAYER_VERSION}",
             where=program.path, hint="use --device native-pair, or a current one (make ngspice)",
         )  # fmt: skip
+    return program
 
 
 def native_circuit(compiled: Compiled, family: str, folder: Path, *, diagonal: bool) -> Circuit:

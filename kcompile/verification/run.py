@@ -17,15 +17,17 @@ from kcompile.compiler import Compiled, CompileOptions, compile_model, require_s
 from kcompile.errors import SimulationFailed
 from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray, digest
+from kcompile.machine import available_memory
 from kcompile.reference import Reference, restored, solve
-from kcompile.simulation import JobResult, Ngspice
+from kcompile.simulation import JobResult, Ngspice, PySpice
 from kcompile.verification.assemble import Findings, assemble
 from kcompile.verification.choosing import FirstSample
-from kcompile.verification.circuits import Circuit, require_osdi
+from kcompile.verification.circuits import Circuit, native_family, require_osdi
 from kcompile.verification.deck import DeckFacts, read_deck
 from kcompile.verification.inputs import choose_inputs
 from kcompile.verification.journal import Journal
 from kcompile.verification.many import ManySamples
+from kcompile.verification.memory import Workers, check_compiling, check_simulating
 from kcompile.verification.metrics import PhaseWaves, phase_waves
 from kcompile.verification.ranges import RangeWatch, approximated, exact, mend
 from kcompile.verification.report import Report
@@ -58,6 +60,7 @@ def verify_model(
     deck: Path | str | None = None,
     command: str | None = None,
     resume: bool = True,
+    force: bool = False,
     on_progress: Progress | None = None,
     on_status: Callable[[str], None] = lambda _: None,
     on_worker: Callable[[int, str], None] | None = None,
@@ -80,6 +83,7 @@ def verify_model(
             the folder's own input file, further samples replace it.
         command: the command line, for the report.
         resume: whether many samples go on where an interrupted run of the same ones stopped.
+        force: whether to start although the memory will hardly do.
         on_progress: hears how far it is.
         on_status: hears how the samples do so far, and what is measured before them.
         on_worker: hears of many samples what each simulator does, by its number.
@@ -88,31 +92,29 @@ def verify_model(
         The report, with its evidence. A circuit that fails is a verdict, not an exception.
 
     Raises:
-        UsageError: an option is out of range, the folder is not there, or the device family is one
-            of another simulator's.
+        UsageError: an option is out of range, the folder is not there, the device family is one of
+            another simulator's, or there is not memory enough.
         InputError, PdkError, DeckError, GraphError: something given is bad.
         SimulatorNotFound: there is no simulator, or none that loads the compiled devices.
         StorageError: the disk is full.
     """
-    options = options or CompileOptions()
-    require_simulated(options)
+    options = require_simulated(options or CompileOptions())
     chosen = choose_inputs(model, inputs, samples, seed, data)
-    program = choose_simulator(simulator, ngspice)
-    require_osdi(options, program)
+    program = require_osdi(options, choose_simulator(simulator, ngspice))
+    check_compiling(model.graph, None if force else available_memory())
     given = None if deck is None else read_deck(deck)
     initial = model.initial_voltages(chosen.inputs)
     asked = _asked(model, options, initial, tolerance, given)
     compiled = compile_model(model, asked)
+    many = given is None and isinstance(program, Ngspice) and _are_many(compiled, len(initial))
+    _check_memory(
+        compiled, program, min(jobs, len(initial)), accelerated=many and asked.device is None,
+        available=None if force or given is not None else available_memory(),
+    )  # fmt: skip
     with work_folder() as folder:
         began = time.perf_counter()
         facts = _write(compiled, folder / "delivered", initial[0]) if given is None else given
         written = time.perf_counter() - began
-        many = (
-            given is None
-            and isinstance(program, Ngspice)
-            and compiled.circuit.single is None
-            and _are_many(compiled, len(initial))
-        )
         journal = None
         if many and resume and isinstance(program, Ngspice):
             journal = Journal.of(_identity(compiled, facts, chosen.inputs, tolerance, program))
@@ -183,8 +185,25 @@ _FEW = 8
 
 def _are_many(compiled: Compiled, samples: int) -> bool:
     """Whether the samples are worth loading the decks once for all of them."""
+    if compiled.circuit.single is not None:
+        return False
     devices = sum(layer.devices for layer in compiled.circuit.layers)
     return samples > _FEW or devices * samples * _SECONDS_PER_DEVICE > _PATIENCE
+
+
+def _check_memory(
+    compiled: Compiled,
+    program: Ngspice | PySpice,
+    count: int,
+    *,
+    accelerated: bool,
+    available: float | None,
+) -> None:
+    """Sees that so many simulators find memory; accelerated ones run compiled devices if any do."""
+    device = None
+    if accelerated and isinstance(program, Ngspice):
+        device = native_family(compiled, program)
+    check_simulating(compiled, Workers(count, device or compiled.device), available)
 
 
 def _identity(

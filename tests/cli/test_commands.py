@@ -63,11 +63,15 @@ def test_inspect_says_what_is_in_it(tmp_path: Path) -> None:
     assert re.search(r"^ 2 +3 +24 +0\.25 +zero +layer 1 +", done.stdout, re.M)
     batch = model.graph.phases[0].batches[0]
     assert said["phases"][0]["ranges"]["a"] == [batch.a.min(), batch.a.max()]
-    levels = {entry["opt_level"]: entry for entry in said["estimates"]}
-    assert levels[0]["devices"] == 48
-    assert levels[2]["devices"] == 24 + 6
-    assert levels[2]["seconds_per_sample"] < levels[0]["seconds_per_sample"]
-    assert levels[0]["memory_bytes"] > 0
+    costs = {(cost["device_family"], cost["opt_level"]): cost for cost in said["estimates"]}
+    assert {device for device, _ in costs} == {"ideal", "native", "native-pair", "native-edge"}
+    assert costs["ideal", 0]["devices"] == 48
+    assert costs["ideal", 2]["devices"] == 24 + 6
+    assert costs["native", 2]["devices"] == 2
+    assert costs["ideal", 2]["seconds_per_sample"] < costs["ideal", 0]["seconds_per_sample"]
+    assert costs["ideal", 0]["memory_bytes"] > 0
+    assert said["compiling"]["memory_bytes"] > 0
+    assert re.search(r"^ ideal +-O0, -O1 +48 ", done.stdout, re.M)
 
 
 @pytest.mark.parametrize("number", [1, 2])
