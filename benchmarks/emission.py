@@ -34,7 +34,7 @@ def results(size: Size, progress: Progress, only: str | None = None) -> Iterator
     edges = model.graph.edges
 
     def measure(way: Callable[[Circuit], Iterable[str]], path: Path) -> float:
-        # Compiled anew, for columns are computed on first use, which is part of writing.
+        # Compiled anew: no way shall find what another one left.
         circuit = compile_model(model, CompileOptions(device="ideal", opt_level=0)).circuit
         began = time.process_time()
         with path.open("wb") as stream:
