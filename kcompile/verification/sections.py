@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from kcompile.errors import ContentError
+
+
+_OPTIONAL = "optional"
+
+
+def _left_out_where_none() -> Any:
+    return field(default=None, metadata={_OPTIONAL: True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +176,10 @@ class TaskMetric:
     software: float
     spice: float
     agreement: float
-    software_interval: tuple[float, ...] | None = None
-    spice_interval: tuple[float, ...] | None = None
-    agreement_interval: tuple[float, ...] | None = None
-    confusion: tuple[tuple[int, ...], ...] | None = None
+    software_interval: tuple[float, ...] | None = _left_out_where_none()
+    spice_interval: tuple[float, ...] | None = _left_out_where_none()
+    agreement_interval: tuple[float, ...] | None = _left_out_where_none()
+    confusion: tuple[tuple[int, ...], ...] | None = _left_out_where_none()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +211,12 @@ class ProvenanceSection:
 def encode(value: Any) -> Any:
     """A section as plain JSON values; numbers that are not finite become null."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in fields(value) if _stored(f)}
+        kept = ((f, getattr(value, f.name)) for f in fields(value) if _stored(f))
+        return {
+            f.name: encode(content)
+            for f, content in kept
+            if content is not None or not f.metadata.get(_OPTIONAL)
+        }
     if isinstance(value, Mapping):
         items = cast("Mapping[object, Any]", value).items()
         return {str(key): encode(item) for key, item in items}

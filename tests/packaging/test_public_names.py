@@ -23,7 +23,7 @@ AFTER_ALL_MODULES = """\
 import importlib, json, pkgutil, sys
 import kcompile
 for module in pkgutil.walk_packages(kcompile.__path__, "kcompile."):
-    if not module.name.endswith(("pyspice_child", "libkcompile_kernels")):
+    if not module.name.endswith(("pyspice_child", "libkcompile_kernels", "libkcompile_devices")):
         importlib.import_module(module.name)
 kinds = {name: type(getattr(kcompile, name)).__name__ for name in kcompile.__all__}
 json.dump({"kinds": kinds, "imported": sorted(sys.modules)}, sys.stdout)

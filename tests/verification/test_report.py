@@ -36,7 +36,7 @@ CONTRACT = {
     },
     "simulator": {
         "name", "version", "options", "jobs", "seconds", "calibration_seconds", "time_points",
-        "iterations",
+        "iterations", "calibration", "acceleration",
     },
     "reference": {
         "method", "rtol", "atol", "convergence_error", "training_solver_error", "seconds",
@@ -64,6 +64,7 @@ def test_the_keys_are_those_of_the_contract():
     }  # fmt: skip
     assert set(values["samples"][1]) == {
         "index", "status", "max_abs_error", "rms_error", "seconds",
+        "attempts", "earlier", "steps",
     }  # fmt: skip
     assert values["summary"]["task_metrics"] == {
         "mse": {"software": 0.1, "spice": 0.2, "agreement": 0.1}
