@@ -10,7 +10,6 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from kcompile.errors import ContentError
 
-
 _OPTIONAL = "optional"
 
 
@@ -267,11 +266,11 @@ def _decode_section(kind: type[Any], value: dict[str, Any], where: str) -> Any:
     """A section; keys that a later version may have added are left out."""
     hints = get_type_hints(kind)
     found: dict[str, Any] = {}
-    for field in filter(_stored, fields(kind)):
-        name = field.name
+    for each in filter(_stored, fields(kind)):
+        name = each.name
         if name in value:
             found[name] = decode(hints[name], value[name], f"{where}.{name}")
-        elif field.default is MISSING and field.default_factory is MISSING:
+        elif each.default is MISSING and each.default_factory is MISSING:
             raise ContentError(f"{name} is missing", where=where)
     return kind(**found)
 
