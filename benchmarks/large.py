@@ -71,8 +71,8 @@ NAIVE = Form("naive: max() or tanh() an edge", "ideal", 0, runs=1)
 FORMS = (
     NAIVE,
     Form("ideal -O0: a B source an edge", "ideal", 0, runs=1),
-    Form("ideal -O2: a table a pair", "ideal", 2, runs=2),
-    Form("native-edge, full", "native-edge", 0, False, 40, 2),
+    Form("ideal -O2: a table a pair", "ideal", 2, runs=1),
+    Form("native-edge, full", "native-edge", 0, False, 40, 1),
     Form("native-pair, full", "native-pair", 2, False, 40),
     Form("native-pair, diagonal", "native-pair", 2, True, 40),
     Form("native, full", "native", 2, False, LAYER_VERSION),

@@ -123,7 +123,7 @@ def test_a_naive_deck_of_another_network_voids_its_comparisons(
 
 
 def test_a_fitted_exponent_is_that_of_the_points(tmp_path: Path) -> None:
-    points = [growth.Point(10**k, k, 3.0 * 10 ** (1.2 * (k - 6)), 1.0) for k in (3, 4, 6)]
+    points = [growth.Point(10**k, k, 3.0 * 10 ** (1.2 * (k - 6)), 1.0, 0.0) for k in (3, 4, 6)]
     assert growth.fit(points) == pytest.approx((1.2, 3.0))
     assert growth.fit(points[:1]) is None
     growth.draw({"native": points, "ideal": points[:1]}, tmp_path / "cost.png")
