@@ -21,6 +21,14 @@ STDERR = "simulator.err"
 
 _GRACE = 2.0
 """Seconds between asking a process group to end and ending it."""
+_TIED = """import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() != int(sys.argv[1]):
+    os._exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Runs a program that is killed (9) when the thread that started it ends (1: PR_SET_PDEATHSIG)."""
+
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SPICE_LIB_DIR", "SPICE_SCRIPTS")
 """What a simulator may need to be found and to find its own files; nothing else is inherited."""
 
@@ -107,14 +115,21 @@ class ProcessGroups:
         with self._lock:
             self._running.discard(group)
 
-    def start(self, command: Sequence[str], folder: Path) -> ProcessGroup:
+    def start(self, command: Sequence[str], folder: Path, *, tied: bool = False) -> ProcessGroup:
         """Starts ``command`` as ``run`` does, and leaves it to the caller to ``end`` it.
+
+        Args:
+            command, folder: as ``run`` takes them.
+            tied: whether it dies when the calling thread does, however that comes about: for what
+                would wait forever. Only Linux can do that.
 
         Raises:
             Stopped, SimulatorNotFound, StorageError: as ``run``.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         handles: list[int] = []
+        if tied and sys.platform == "linux":
+            command = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
         try:
             handles = [os.open(folder / name, flags, 0o600) for name in (STDOUT, STDERR)]
             with self._lock:

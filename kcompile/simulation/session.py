@@ -135,7 +135,7 @@ class Session:
             for name in _PIPES:
                 os.mkfifo(self.folder / name, 0o600)
             self._group: ProcessGroup = groups.start(
-                simulator.command(job, self.folder), self.folder
+                simulator.command(job, self.folder), self.folder, tied=True
             )
         except OSError as error:
             remove(self.folder)

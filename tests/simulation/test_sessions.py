@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
+import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -280,6 +284,40 @@ def test_a_stopped_group_runs_nothing(deck: SessionDeck) -> None:
     groups.stop()
     with pytest.raises(Stopped):
         Session(real_ngspice(), deck, groups)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_nobody_stays_behind_when_the_parent_is_killed(deck: SessionDeck) -> None:
+    """A session waits for commands: nobody would ever send it one again."""
+    program = textwrap.dedent("""
+        import sys, time
+        from pathlib import Path
+        import numpy as np
+        from kcompile.simulation import Session, SessionDeck, SessionLayer, Transient, find_ngspice
+        from kcompile.simulation.process import ProcessGroups
+        layer = SessionLayer("layer1.cir", "layer1.raw", ("n1", "n2"), 1.0)
+        deck = SessionDeck(Path(sys.argv[1]), (layer,), (), lambda *_: np.zeros(2))
+        session = Session(find_ngspice(), deck, ProcessGroups())
+        assert session.run("one", np.zeros(2), Transient(20, 1e-6, 7.0), timeout=60).ok
+        print(session.pid, flush=True)
+        time.sleep(600)
+    """)
+    command = [sys.executable, "-c", program, str(deck.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        os.kill(child, 0)
+        parent.kill()
+    for _ in range(200):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return
+        if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("ngspice outlived the process that it worked for")
 
 
 def test_options_out_of_range_are_refused(deck: SessionDeck) -> None:
