@@ -17,7 +17,7 @@ from kcompile.simulation import JobResult, Ngspice, Session, Transient, run_jobs
 from kcompile.simulation.folder import remove
 from kcompile.simulation.process import ProcessGroups
 from kcompile.verification.calibration import calibrate, transient_of
-from kcompile.verification.circuits import Circuit, native_circuit, native_family
+from kcompile.verification.circuits import REPLACEABLE, Circuit, native_circuit, native_family
 from kcompile.verification.sections import AccelerationSection, CalibrationSection, TrialSection
 from kcompile.verification.simulate import final_outputs, make_jobs
 
@@ -89,6 +89,15 @@ def choose(first: FirstSample, *, accelerate: bool) -> Choice:
     notes: list[str] = []
     plain = _delivered_outputs(first)
     family = native_family(first.delivered.compiled, first.program) if accelerate else None
+    if accelerate and family is None and first.delivered.compiled.device == REPLACEABLE:
+        notes.append(
+            "compiled devices would be faster, but "
+            + (
+                "kcompile was installed without them"
+                if "osdi" in first.program.features
+                else f"ngspice {first.program.version} here loads none (no OSDI)"
+            )
+        )
     found = None if family is None else _native(first, family, plain, notes)
     if found is None:
         found = _sessions(first, plain)

@@ -290,6 +290,17 @@ def test_devices_that_disagree_are_not_used(twomoon, monkeypatch: pytest.MonkeyP
     assert any("they were not used" in note for note in report.notes)
 
 
+def test_an_ngspice_without_osdi_is_told_of_what_it_misses(
+    twomoon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = replace(real_ngspice(), features=frozenset({"klu"}))
+    monkeypatch.setattr("kcompile.verification.run.choose_simulator", lambda *_: bare)
+    report = verify_model(twomoon, samples=9, resume=False)
+    assert report.verdict == "pass"
+    assert acceleration(report).device_family == "ideal"
+    assert any("loads none (no OSDI)" in note for note in report.notes)
+
+
 def test_a_diagonal_that_does_not_help_is_given_up(
     twomoon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
