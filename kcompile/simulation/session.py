@@ -240,7 +240,8 @@ class Session:
             self._end()
             for pipe in _PIPES:
                 remove(self.folder / pipe)
-            make_self_contained(self.folder)
+            with suppress(OSError):  # somebody may have tidied it away
+                make_self_contained(self.folder)
             kept, self.folder = self.folder, None
         return JobResult(
             name=name,

@@ -193,7 +193,10 @@ class _Worker:
         except BaseException as error:  # noqa: BLE001 - it is raised again where it is heard
             ending = error
         finally:
-            self._close()
+            try:
+                self._close()
+            except BaseException as error:  # noqa: BLE001 - likewise
+                ending = ending or error
             self._found.put(_News(self._number, ending))
 
     def _run_twice(self, sample: Sample) -> JobResult:

@@ -21,6 +21,12 @@ _FEWEST, _MOST = CHEAP, 20_000
 _ORDERS = (1.0, 2.0)
 """Least and largest order of convergence that is built on; the trapezoidal rule's is 2."""
 
+_GUESS = 400
+"""Steps where the two trials show no order."""
+
+_GAIN = 1.3
+"""Twice the steps that lower the error by less than that are not worth it (of order 2 it is 4)."""
+
 _LOOSEST, _TIGHTEST = 1e-4, 1e-10
 _SHARE = 1e-3
 """Newton's tolerance relative to the comparison's: its errors add up over the steps."""
@@ -53,10 +59,12 @@ def calibrate(
     trials = [run(CHEAP), run(FINER)]
     order = _order(trials[0], trials[1])
     steps = _steps(trials[1], order, target)
-    while True:
-        trials.append(run(steps))
-        if trials[-1].error <= target or 2 * steps > _MOST:
-            break
+    trials.append(run(steps))
+    while trials[-1].error > target and 2 * steps <= _MOST:
+        finer = run(2 * steps)
+        if finer.error * _GAIN > trials[-1].error:
+            break  # what is left is not the steps' error
+        trials.append(finer)
         steps *= 2
     return CalibrationSection(steps, reltol, TRTOL, order, tuple(trials))
 
@@ -71,6 +79,8 @@ def _order(cheap: TrialSection, finer: TrialSection) -> float | None:
 def _steps(finer: TrialSection, order: float | None, target: float) -> int:
     if order is None:
         return CHEAP if finer.error <= target else FINER
+    if order < _ORDERS[0] / 2:
+        return _GUESS  # steps hardly matter, as far as can be seen
     power = min(max(order, _ORDERS[0]), _ORDERS[1])
     wanted = finer.steps * (finer.error / target) ** (1 / power) if target > 0 else _MOST
     return int(min(max(math.ceil(wanted / 5) * 5, _FEWEST), _MOST))

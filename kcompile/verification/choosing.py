@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -116,39 +116,51 @@ _Found = tuple[Circuit, CalibrationSection, AccelerationSection]
 
 def _native(first: FirstSample, family: str, plain: FloatArray, notes: list[str]) -> _Found | None:
     """Compiled devices, with the diagonal Jacobian where that is good for something."""
-    first.on_step(f"compiled devices ({family})")
-    work, compiled = first.work, first.delivered.compiled
-    with ExitStack() as stack:
-        circuit = native_circuit(compiled, family, work / "diagonal", diagonal=True)
-        run = _Runner(first, circuit, stack)
+    for diagonal in (True, False):
+        jacobian = "diagonal" if diagonal else "full"
+        first.on_step(f"compiled devices ({family}, {jacobian} Jacobian)")
         try:
-            difference = _difference(run, plain)
-            calibration = calibrate(run.trial, first.allowed, first.reference.tolerance)
-            outputs = run.outputs
-            first.on_step("the full Jacobian beside the diagonal one")
-            full = native_circuit(compiled, family, work / "full", diagonal=False)
-            check = _Runner(first, full, stack)
-            trial = check.trial(transient_of(calibration))
+            found = _tried(first, family, plain, diagonal=diagonal)
         except SimulationFailed as error:
-            notes.append(f"compiled devices failed on the first sample: {error.message}")
-            return None
-    jacobian_difference = float(np.abs(check.outputs - outputs).max(initial=0.0))
-    ratio = calibration.trials[-1].iterations / max(trial.iterations, 1)
-    problem = None
-    if jacobian_difference > SHARE * first.allowed:
-        problem = f"it changes the first sample's read-outs by {jacobian_difference:.2g}"
-    elif ratio > MOST_ITERATIONS:
-        problem = f"it takes {ratio:.2g} times the iterations"
-    if problem is not None:
-        notes.append(f"the diagonal Jacobian was given up: {problem}")
-        circuit = full
-        calibration = replace(calibration, trials=(*calibration.trials, trial))
-    if not difference <= SHARE * first.allowed:
-        notes.append(
-            f"compiled devices differ from the delivered decks by {difference:.2g} at the first "
-            f"sample's read-outs, where {SHARE * first.allowed:.2g} would do: they were not used"
-        )
-        return None
+            if error.where is not None:
+                remove(Path(error.where))
+            found = f"they failed on the first sample: {error.message}"
+        if not isinstance(found, str):
+            return found
+        notes.append(f"compiled devices with the {jacobian} Jacobian were not used: {found}")
+    return None
+
+
+def _tried(first: FirstSample, family: str, plain: FloatArray, *, diagonal: bool) -> _Found | str:
+    """Compiled devices with one kind of Jacobian, or why they are not to be used.
+
+    Raises:
+        SimulationFailed: they cannot be simulated.
+    """
+    compiled = first.delivered.compiled
+    folder = first.work / ("diagonal" if diagonal else "full")
+    circuit = native_circuit(compiled, family, folder, diagonal=diagonal)
+    jacobian_difference = None
+    with ExitStack() as stack:
+        run = _Runner(first, circuit, stack)
+        difference = _difference(run, plain)
+        if not difference <= SHARE * first.allowed:
+            return (
+                f"they differ from the delivered decks by {difference:.2g} at the first sample's "
+                f"read-outs, where {SHARE * first.allowed:.2g} would do"
+            )
+        calibration = calibrate(run.trial, first.allowed, first.reference.tolerance)
+        if diagonal:
+            full = native_circuit(compiled, family, first.work / "full", diagonal=False)
+            check = _Runner(first, full, stack)
+            chosen = run.trial(transient_of(calibration))
+            trial = check.trial(transient_of(calibration))
+            jacobian_difference = float(np.abs(check.outputs - run.outputs).max(initial=0.0))
+            ratio = chosen.iterations / max(trial.iterations, 1)
+            if jacobian_difference > SHARE * first.allowed:
+                return f"the full one changes the read-outs by {jacobian_difference:.2g}"
+            if ratio > MOST_ITERATIONS:
+                return f"it takes {ratio:.2g} times the iterations of the full one"
     acceleration = AccelerationSection(
         family, circuit.jacobian, circuit.sha256, difference, jacobian_difference
     )

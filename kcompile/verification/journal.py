@@ -8,8 +8,8 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
@@ -57,6 +57,8 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._stream: IO[str] | None = None
+        self.trouble: str | None = None
+        """Why nothing more is kept, once something could not be written."""
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -80,7 +82,7 @@ class Journal:
             journal = cls(root / f"verify-{key}")
         except StorageError:
             return None
-        if not journal._locked():
+        if not journal.locked():
             journal.close()
             return None
         return journal
@@ -94,14 +96,11 @@ class Journal:
         return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
     def decide(self, settings: Mapping[str, Any]) -> None:
-        """Keeps what was decided; samples of other settings are forgotten.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
+        """Keeps what was decided; samples of other settings are forgotten."""
         with suppress(OSError):
             (self.folder / _RUNS).unlink(missing_ok=True)
-        write_text(self.folder / _SETTINGS, json.dumps(dict(settings)) + "\n")
+        with self._trying():
+            write_text(self.folder / _SETTINGS, json.dumps(dict(settings)) + "\n")
 
     def reference(self) -> dict[str, Any] | None:
         """The numbers of the golden solution, or None."""
@@ -115,18 +114,20 @@ class Journal:
         return found | cast("dict[str, Any]", plain) if isinstance(plain, dict) else None
 
     def keep_reference(self, numbers: Mapping[str, Any]) -> None:
-        """Keeps the numbers of the golden solution.
-
-        Raises:
-            StorageError: they cannot be written.
-        """
+        """Keeps the numbers of the golden solution."""
         arrays: dict[str, Any] = {
             name: value for name, value in numbers.items() if isinstance(value, np.ndarray)
         }
         plain = {name: value for name, value in numbers.items() if name not in arrays}
         arrays[_PLAIN] = np.array(json.dumps(plain))
-        with written(self.folder / _REFERENCE) as stream:
+        with self._trying(), written(self.folder / _REFERENCE) as stream:
             np.savez(stream, allow_pickle=False, **arrays)
+
+    def clear(self) -> None:
+        """Forgets what an earlier run had found."""
+        for name in (_SETTINGS, _RUNS, _REFERENCE):
+            with suppress(OSError):
+                (self.folder / name).unlink(missing_ok=True)
 
     def runs(self) -> dict[int, SampleRun]:
         """The finished samples, by their numbers; a line that was cut is left out."""
@@ -146,21 +147,28 @@ class Journal:
         return found
 
     def add(self, run: SampleRun) -> None:
-        """Adds a finished sample.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
+        """Adds a finished sample."""
         values = {name: getattr(run, name) for name in SampleRun.__slots__}
         line = json.dumps(values | {"outputs": run.outputs.tolist()})
+        if self.trouble is not None:
+            return
+        with self._trying():
+            try:
+                if self._stream is None:
+                    _end_last_line(self.folder / _RUNS)
+                    self._stream = (self.folder / _RUNS).open("a", encoding="utf-8")
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except OSError as error:
+                raise storage_error(error, self.folder) from error
+
+    @contextmanager
+    def _trying(self) -> Generator[None]:
+        """What cannot be kept is no reason to stop: the answers are all the same."""
         try:
-            if self._stream is None:
-                _end_last_line(self.folder / _RUNS)
-                self._stream = (self.folder / _RUNS).open("a", encoding="utf-8")
-            self._stream.write(line + "\n")
-            self._stream.flush()
-        except OSError as error:
-            raise storage_error(error, self.folder) from error
+            yield
+        except StorageError as error:
+            self.trouble = str(error)
 
     def close(self) -> None:
         """Lets another process have it."""
@@ -173,17 +181,21 @@ class Journal:
 
     def remove(self) -> None:
         """Forgets everything: the verification is done."""
-        self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.close()
 
-    def _locked(self) -> bool:
+    def locked(self) -> bool:
+        """Whether this process has it now, and no other."""
         try:
             import fcntl
 
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Between opening and locking it, another process may have removed it.
+            found = (self.folder / _LOCK).stat()
+            os.utime(self._lock)
         except (ImportError, OSError):
             return False
-        return True
+        return found.st_ino == os.fstat(self._lock).st_ino
 
 
 def _end_last_line(path: Path) -> None:
@@ -198,6 +210,10 @@ def _end_last_line(path: Path) -> None:
 def _remove_old(root: Path) -> None:
     oldest = time.time() - _KEPT_DAYS * 24 * 3600
     for folder in root.glob("verify-*"):
-        with suppress(OSError):
+        with suppress(OSError, StorageError):
             if (folder / _LOCK).stat().st_mtime < oldest:
-                shutil.rmtree(folder, ignore_errors=True)
+                journal = Journal(folder)
+                if journal.locked():
+                    journal.remove()
+                else:
+                    journal.close()

@@ -22,6 +22,9 @@ OnRun: TypeAlias = Callable[[SampleRun, JobResult | None], SampleRun]
 """Hears of each finished sample and may add to it; of one that an interrupted run had finished
 there is no result."""
 
+GAIN = 1.3
+"""A finer simulation that lowers a sample's error by less than that was not the remedy."""
+
 FACTORS = (1, 2, 4, 8)
 """How much finer a sample is simulated again as long as its error is beyond what is allowed."""
 
@@ -94,6 +97,8 @@ class ManySamples:
                 f"{_count(len(again))} beyond the error allowed at {steps} steps a layer ran again "
                 f"at up to {max(again)}"
             )
+        if self.journal is not None and self.journal.trouble is not None:
+            notes.append(f"finished samples could not be kept: {self.journal.trouble}")
         ordered = tuple(runs[index] for index in range(len(self.initial)))
         return ManyRuns(ordered, choice, tuple(notes))
 
@@ -118,8 +123,13 @@ class ManySamples:
 
         def done(index: int, result: JobResult) -> None:
             found = read_run(circuit.compiled, index, result, printed=False)
-            runs[index] = run = replace(found, steps=transient.steps)
-            if not keep_all and self._error(run) > first.allowed:
+            run = replace(found, steps=transient.steps)
+            before = self._error(runs[index]) if index in runs else np.inf
+            runs[index] = run
+            error = self._error(run)
+            # Where finer steps did not help, still finer ones will not either.
+            hopeful = result.ok and not keep_all and error * GAIN < before
+            if hopeful and error > first.allowed:
                 beyond.append(index)
                 return
             runs[index] = run = on_run(run, result)

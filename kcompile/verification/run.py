@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,9 @@ import numpy as np
 
 from kcompile import __version__
 from kcompile.compiler import Compiled, CompileOptions, compile_model, require_simulated
+from kcompile.devices import library
 from kcompile.errors import SimulationFailed
+from kcompile.files import sha256
 from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray, digest
 from kcompile.machine import available_memory
@@ -116,9 +119,10 @@ def verify_model(
         facts = _write(compiled, folder / "delivered", initial[0]) if given is None else given
         written = time.perf_counter() - began
         journal = None
-        if many and resume and isinstance(program, Ngspice):
-            journal = Journal.of(_identity(compiled, facts, chosen.inputs, tolerance, program))
-        try:
+        if many:
+            identity = _identity(compiled, facts, chosen.inputs, tolerance, program)
+            journal = _journal(identity, resume=resume)
+        with _kept(journal):
             reference = _reference(
                 model, initial, tolerance, journal, _stage(on_progress, "reference")
             )
@@ -146,32 +150,48 @@ def verify_model(
                 jobs=jobs, timeout=timeout, write=_write, on_run=comparison.again,
             )  # fmt: skip
             seconds = time.perf_counter() - began
-        except BaseException as error:
-            if journal is not None:
-                journal.close()
-                error.add_note("run the same command again to go on from here")
-            raise
+            return assemble(
+                Findings(
+                    compiled=mended.compiled,
+                    chosen=chosen,
+                    reference=reference,
+                    program=program,
+                    deck=mended.deck or facts,
+                    given=given is not None,
+                    runs=mended.runs,
+                    waves=comparison.waves,
+                    wave_error=_largest_wave_error(mended.runs),
+                    many=found,
+                    writing_seconds=written,
+                    simulation_seconds=seconds,
+                    jobs=jobs,
+                    seed=seed,
+                    command=command,
+                    notes=mended.notes,
+                )
+            )
+
+
+def _journal(facts: dict[str, Any], *, resume: bool) -> Journal | None:
+    """Where the finished samples of a verification are kept, empty unless it may go on."""
+    journal = Journal.of(facts)
+    if journal is not None and not resume:
+        journal.clear()
+    return journal
+
+
+@contextmanager
+def _kept(journal: Journal | None) -> Generator[None]:
+    """Keeps a journal where the block is left in the middle, and removes it at its end."""
+    try:
+        yield
+    except BaseException as error:
+        if journal is not None:
+            journal.close()
+            error.add_note("run the same command again to go on from here")
+        raise
     if journal is not None:
         journal.remove()
-    findings = Findings(
-        compiled=mended.compiled,
-        chosen=chosen,
-        reference=reference,
-        program=program,
-        deck=mended.deck or facts,
-        given=given is not None,
-        runs=mended.runs,
-        waves=comparison.waves,
-        wave_error=_largest_wave_error(mended.runs),
-        many=found,
-        writing_seconds=written,
-        simulation_seconds=seconds,
-        jobs=jobs,
-        seed=seed,
-        command=command,
-        notes=mended.notes,
-    )
-    return assemble(findings)
 
 
 _SECONDS_PER_DEVICE = 6e-4
@@ -207,7 +227,11 @@ def _check_memory(
 
 
 def _identity(
-    compiled: Compiled, facts: DeckFacts, inputs: FloatArray, tolerance: float, program: Ngspice
+    compiled: Compiled,
+    facts: DeckFacts,
+    inputs: FloatArray,
+    tolerance: float,
+    program: Ngspice | PySpice,
 ) -> dict[str, Any]:
     """All that the answers of a verification depend on."""
     return {
@@ -218,6 +242,7 @@ def _identity(
         "inputs": hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest(),
         "tolerance": tolerance,
         "ngspice": [str(program.path), program.banner],
+        "devices": None if (built := library()) is None else sha256(built),
     }
 
 
