@@ -64,7 +64,6 @@ class _Bars:
     def __init__(self, label: str, bars: Progress) -> None:
         self._label, self._bars = label, bars
         self._known: dict[str, TaskID] = {}
-        self._status = ""
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         task = self._known.get(stage)
@@ -76,7 +75,7 @@ class _Bars:
     def status(self, text: str) -> None:
         if self._known:
             self._bars.update([*self._known.values()][-1], status=text)
-        else:
+        else:  # what is said before the first stage has no bar to stand beside
             self._bars.console.print(f"{self._label}: {text}", markup=False, highlight=False)
 
 

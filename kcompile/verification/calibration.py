@@ -24,8 +24,9 @@ _ORDERS = (1.0, 2.0)
 _GUESS = 400
 """Steps where the two trials show no order."""
 
-_GAIN = 1.3
-"""Twice the steps that lower the error by less than that are not worth it (of order 2 it is 4)."""
+GAIN = 1.3
+"""Twice the steps that lower the error by less than that are not worth it (of order 2 it is 4):
+what is left is not the steps' error."""
 
 _LOOSEST, _TIGHTEST = 1e-4, 1e-10
 _SHARE = 1e-3
@@ -62,8 +63,8 @@ def calibrate(
     trials.append(run(steps))
     while trials[-1].error > target and 2 * steps <= _MOST:
         finer = run(2 * steps)
-        if finer.error * _GAIN > trials[-1].error:
-            break  # what is left is not the steps' error
+        if finer.error * GAIN > trials[-1].error:
+            break
         trials.append(finer)
         steps *= 2
     return CalibrationSection(steps, reltol, TRTOL, order, tuple(trials))

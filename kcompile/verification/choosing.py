@@ -17,7 +17,12 @@ from kcompile.simulation import JobResult, Ngspice, Session, Transient, run_jobs
 from kcompile.simulation.folder import remove
 from kcompile.simulation.process import ProcessGroups
 from kcompile.verification.calibration import calibrate, transient_of
-from kcompile.verification.circuits import REPLACEABLE, Circuit, native_circuit, native_family
+from kcompile.verification.circuits import (
+    REPLACEABLE,
+    WrittenCircuit,
+    native_circuit,
+    native_family,
+)
 from kcompile.verification.sections import AccelerationSection, CalibrationSection, TrialSection
 from kcompile.verification.simulate import final_outputs, make_jobs
 
@@ -40,7 +45,7 @@ class Choice:
         seconds: that deciding took.
     """
 
-    circuit: Circuit
+    circuit: WrittenCircuit
     calibration: CalibrationSection
     acceleration: AccelerationSection
     notes: tuple[str, ...]
@@ -61,7 +66,7 @@ class FirstSample:
         on_step: hears what is tried.
     """
 
-    delivered: Circuit
+    delivered: WrittenCircuit
     initial: FloatArray
     reference: Reference
     program: Ngspice
@@ -111,7 +116,7 @@ def choose(first: FirstSample, *, accelerate: bool) -> Choice:
     return Choice(circuit, calibration, acceleration, tuple(notes), time.perf_counter() - began)
 
 
-_Found = tuple[Circuit, CalibrationSection, AccelerationSection]
+_Found = tuple[WrittenCircuit, CalibrationSection, AccelerationSection]
 
 
 def _native(first: FirstSample, family: str, plain: FloatArray, notes: list[str]) -> _Found | None:
@@ -208,7 +213,7 @@ def _delivered_outputs(first: FirstSample) -> FloatArray:
 class _Runner:
     """Runs the first sample through one circuit."""
 
-    def __init__(self, first: FirstSample, circuit: Circuit, stack: ExitStack) -> None:
+    def __init__(self, first: FirstSample, circuit: WrittenCircuit, stack: ExitStack) -> None:
         self.circuit = circuit
         self._first, self._stack = first, stack
         self._session: Session | None = None

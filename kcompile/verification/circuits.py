@@ -25,7 +25,7 @@ LAYER_VERSION = 45
 
 
 @dataclass(frozen=True, eq=False)
-class Circuit:
+class WrittenCircuit:
     """A compiled network and its decks.
 
     Args:
@@ -53,9 +53,9 @@ class Circuit:
         return session_deck(self.compiled, self.folder)
 
 
-def written(compiled: Compiled, folder: Path) -> Circuit:
+def written(compiled: Compiled, folder: Path) -> WrittenCircuit:
     """A circuit whose decks are written into ``folder``."""
-    return Circuit(compiled, folder, compiled.write(folder, _nothing(compiled)).sha256)
+    return WrittenCircuit(compiled, folder, compiled.write(folder, _nothing(compiled)).sha256)
 
 
 def native_family(compiled: Compiled, program: Ngspice) -> str | None:
@@ -105,7 +105,9 @@ def require_osdi(options: CompileOptions, program: Ngspice | PySpice) -> Ngspice
     return program
 
 
-def native_circuit(compiled: Compiled, family: str, folder: Path, *, diagonal: bool) -> Circuit:
+def native_circuit(
+    compiled: Compiled, family: str, folder: Path, *, diagonal: bool
+) -> WrittenCircuit:
     """The same network of compiled devices.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 from kcompile.errors import ContentError
 from kcompile.ir import FloatArray
 from kcompile.simulation import JobResult, Sample, Transient, run_sessions
-from kcompile.verification.calibration import transient_of
+from kcompile.verification.calibration import GAIN, transient_of
 from kcompile.verification.choosing import Choice, FirstSample, choose
 from kcompile.verification.circuits import native_circuit
 from kcompile.verification.journal import Journal
@@ -21,9 +21,6 @@ from kcompile.verification.simulate import SampleRun, read_run
 OnRun: TypeAlias = Callable[[SampleRun, JobResult | None], SampleRun]
 """Hears of each finished sample and may add to it; of one that an interrupted run had finished
 there is no result."""
-
-GAIN = 1.3
-"""A finer simulation that lowers a sample's error by less than that was not the remedy."""
 
 FACTORS = (1, 2, 4, 8)
 """How much finer a sample is simulated again as long as its error is beyond what is allowed."""

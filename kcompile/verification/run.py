@@ -25,7 +25,7 @@ from kcompile.reference import Reference, restored, solve
 from kcompile.simulation import JobResult, Ngspice, PySpice
 from kcompile.verification.assemble import Findings, assemble
 from kcompile.verification.choosing import FirstSample
-from kcompile.verification.circuits import Circuit, native_family, require_osdi
+from kcompile.verification.circuits import WrittenCircuit, native_family, require_osdi
 from kcompile.verification.deck import DeckFacts, read_deck
 from kcompile.verification.inputs import choose_inputs
 from kcompile.verification.journal import Journal
@@ -133,7 +133,7 @@ def verify_model(
             found = None
             if many:
                 assert isinstance(program, Ngspice)
-                delivered = Circuit(compiled, facts.folder, facts.sha256)
+                delivered = WrittenCircuit(compiled, facts.folder, facts.sha256)
                 first = FirstSample(
                     delivered, initial[0], reference, program, timeout, folder,
                     lambda step: on_status(f"measuring: {step}"),
