@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kcompile.files import filled
 from kcompile.netlist.elements import Circuit, Start
-from kcompile.netlist.writing import DeckFiles, Writer, environment, remove_stale
+from kcompile.netlist.writing import DeckFiles, Writer, environment
 
 ENTRY = "run.cir"
 INPUTS = "inputs.inc"
@@ -55,23 +55,8 @@ def write_decks(circuit: Circuit, folder: Path, initial: NDArray[np.float64]) ->
             for layer in circuit.layers:
                 writer.write(layer_file(layer.number), "layer.cir.j2", layer=layer, **names)
         writer.write(ENTRY, "run.cir.j2" if circuit.single is None else "single.cir.j2", **names)
-        for layer in circuit.layers:
-            if layer.traces:
-                writer.write_trace(layer)
-        writer.write_attachments()
-        size, sha256 = writer.size, writer.digest.hexdigest()
-        writer.write(INPUTS, "inputs.inc.j2", initial=initial.tolist())
-        remove_stale(folder)
-    return DeckFiles(
-        folder,
-        folder / ENTRY,
-        tuple(writer.files),
-        dict(sorted(writer.elements.items())),
-        size,
-        sha256,
-        f"ngspice -b {folder / ENTRY}",
-        INPUTS,
-    )
+        command = f"ngspice -b {folder / ENTRY}"
+        return writer.complete(folder, ENTRY, command, (INPUTS, "inputs.inc.j2"), initial)
 
 
 def format_inputs(circuit: Circuit, initial: NDArray[np.float64]) -> str:

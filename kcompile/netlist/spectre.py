@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kcompile.files import filled
 from kcompile.netlist.elements import Circuit, Start
-from kcompile.netlist.writing import DeckFiles, Writer, environment, remove_stale
+from kcompile.netlist.writing import DeckFiles, Writer, environment
 
 INPUTS = "initial1.scs"
 RUN = "run.sh"
@@ -47,27 +47,11 @@ def write_decks(circuit: Circuit, folder: Path, initial: NDArray[np.float64]) ->
             }
             writer.write("hand_over.py", "hand_over.py.j2", nodes=nodes, residuals=residuals)
             writer.write(RUN, "run.sh.j2")
+            entry, command = RUN, f"sh {quote(str(folder / RUN))}"
         else:
             writer.write(SINGLE, "single.scs.j2")
-        for layer in circuit.layers:
-            if layer.traces:
-                writer.write_trace(layer)
-        writer.write_attachments()
-        size, sha256 = writer.size, writer.digest.hexdigest()
-        writer.write(INPUTS, "initial.scs.j2", initial=initial.tolist())
-        remove_stale(folder)
-    entry = folder / (RUN if circuit.single is None else SINGLE)
-    place = quote(str(entry if circuit.single is None else folder))
-    return DeckFiles(
-        folder,
-        entry,
-        tuple(writer.files),
-        dict(sorted(writer.elements.items())),
-        size,
-        sha256,
-        f"sh {place}" if circuit.single is None else f"cd {place} && spectre {SINGLE}",
-        INPUTS,
-    )
+            entry, command = SINGLE, f"cd {quote(str(folder))} && spectre {SINGLE}"
+        return writer.complete(folder, entry, command, (INPUTS, "initial.scs.j2"), initial)
 
 
 def format_inputs(circuit: Circuit, initial: NDArray[np.float64]) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import jinja2
+import numpy as np
+from numpy.typing import NDArray
 
 from kcompile.files import storage_error, written
 from kcompile.netlist.elements import Circuit, Layer, Start, Traced, plain
@@ -108,7 +110,7 @@ class Writer:
         )
         self._stream(name, stream)
 
-    def write_trace(self, layer: Layer) -> None:
+    def _write_trace(self, layer: Layer) -> None:
         """Writes which checkpoint edges stand behind a layer's elements."""
 
         def lines() -> Iterator[str]:
@@ -120,7 +122,7 @@ class Writer:
 
         self._stream(f"layer{layer.number}.trace", lines())
 
-    def write_attachments(self) -> None:
+    def _write_attachments(self) -> None:
         """Writes the files that the layers' devices need, each once."""
         found = {file.name: file for layer in self.circuit.layers for file in layer.attachments}
         for name in sorted(found):
@@ -130,6 +132,41 @@ class Writer:
                 self.files.append(name)
             else:
                 self._stream(name, found[name].pieces())
+
+    def complete(
+        self,
+        folder: Path,
+        entry: str,
+        command: str,
+        inputs: tuple[str, str],
+        initial: NDArray[np.float64],
+    ) -> DeckFiles:
+        """Writes what every dialect's decks end with: traces, attachments, input voltages.
+
+        Args:
+            folder: where the files will lie; what an earlier netlist left there is removed.
+            entry: the file to run.
+            command: what runs it.
+            inputs: the file with the input voltages, and its template.
+            initial: ``float64[inputs]``, the input voltages in volts.
+        """
+        for layer in self.circuit.layers:
+            if layer.traces:
+                self._write_trace(layer)
+        self._write_attachments()
+        size, sha256 = self.size, self.digest.hexdigest()
+        self.write(*inputs, initial=initial.tolist())
+        _remove_stale(folder)
+        return DeckFiles(
+            folder,
+            folder / entry,
+            tuple(self.files),
+            dict(sorted(self.elements.items())),
+            size,
+            sha256,
+            command,
+            inputs[0],
+        )
 
     def _libraries(self) -> tuple[str, ...]:
         """The libraries of all layers, each once."""
@@ -195,7 +232,7 @@ def _joined(pieces: Iterable[str] | Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(kept)
 
 
-def remove_stale(folder: Path) -> None:
+def _remove_stale(folder: Path) -> None:
     """Removes what an earlier netlist and its runs left in ``folder``.
 
     Raises:
