@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import layer, network
-from simulators import every_ngspice
+from simulators import built_devices, every_ngspice
 
 from kcompile.compiler import Compiled, CompileOptions, compile_model
-from kcompile.devices import library
 from kcompile.frontend import Model, load
 from kcompile.ir import LAWS, FloatArray
 from kcompile.simulation import Ngspice, Session, Transient
@@ -42,8 +41,7 @@ INPUT = np.array([0.8, -0.6])
 @pytest.fixture(scope="session")
 def program() -> Ngspice:
     """An ngspice that loads compiled devices of every grain."""
-    if library() is None:
-        pytest.skip("built without a C compiler")
+    built_devices()
     for each in every_ngspice():
         if "osdi" in each.features and each.version >= LAYER_VERSION:
             return each

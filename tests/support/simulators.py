@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kcompile.devices import library
 from kcompile.errors import SimulatorNotFound
 from kcompile.simulation import Ngspice, find_ngspice
 
@@ -23,6 +24,16 @@ def real_ngspice() -> Ngspice:
         if os.environ.get("CI") or os.environ.get("KCOMPILE_REQUIRE_NGSPICE") == "1":
             pytest.fail(f"ngspice is required here: {error}")
         pytest.skip(str(error))
+
+
+def built_devices() -> Path:
+    """The library of compiled devices; required in CI, else the test is skipped without it."""
+    found = library()
+    if found is None and os.environ.get("CI"):
+        pytest.fail("kcompile was built without a C compiler, which is required here")
+    if found is None:
+        pytest.skip("built without a C compiler")
+    return found
 
 
 def every_ngspice() -> list[Ngspice]:
