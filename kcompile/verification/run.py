@@ -16,23 +16,22 @@ import numpy as np
 from kcompile import __version__
 from kcompile.compiler import Compiled, CompileOptions, compile_model, require_simulated
 from kcompile.devices import library
-from kcompile.errors import SimulationFailed
 from kcompile.files import sha256
 from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray, digest
 from kcompile.machine import available_memory
 from kcompile.reference import Reference, restored, solve
-from kcompile.simulation import JobResult, Ngspice, PySpice
+from kcompile.simulation import Ngspice, PySpice
 from kcompile.verification.assemble import Findings, assemble
 from kcompile.verification.choosing import FirstSample
 from kcompile.verification.circuits import WrittenCircuit, native_family, require_osdi
+from kcompile.verification.comparison import Comparison
 from kcompile.verification.deck import DeckFacts, read_deck
 from kcompile.verification.inputs import choose_inputs
 from kcompile.verification.journal import Journal
 from kcompile.verification.many import ManySamples
 from kcompile.verification.memory import Workers, check_compiling, check_simulating
-from kcompile.verification.metrics import PhaseWaves, phase_waves
-from kcompile.verification.ranges import RangeWatch, approximated, exact, mend
+from kcompile.verification.ranges import approximated, exact, mend
 from kcompile.verification.report import Report
 from kcompile.verification.simulate import (
     TIMEOUT,
@@ -41,7 +40,6 @@ from kcompile.verification.simulate import (
     run_samples,
     work_folder,
 )
-from kcompile.verification.standing import Standing
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Hears what goes on (``reference`` or ``simulation``), how much is done, and of how much."""
@@ -126,7 +124,7 @@ def verify_model(
             reference = _reference(
                 model, initial, tolerance, journal, _stage(on_progress, "reference")
             )
-            comparison = _Comparison(
+            comparison = Comparison(
                 compiled, reference, len(initial), _stage(on_progress, "simulation"), on_status
             )
             began = time.perf_counter()
@@ -296,84 +294,6 @@ def _write(compiled: Compiled, folder: Path, initial: FloatArray) -> DeckFacts:
         opt_level=compiled.opt_level,
         single=compiled.circuit.single is not None,
     )
-
-
-class _Comparison:
-    """Compares each sample with the reference while its waveforms are in memory.
-
-    Args:
-        compiled: what is simulated.
-        reference: the golden solution.
-        samples: S.
-        advance: hears how many samples are done, or None.
-        say: hears how they do so far.
-    """
-
-    def __init__(
-        self,
-        compiled: Compiled,
-        reference: Reference,
-        samples: int,
-        advance: Callable[[int, int], None] | None,
-        say: Callable[[str], None],
-    ) -> None:
-        self.watch = RangeWatch(compiled)
-        """Sees which samples leave the ranges of an approximation."""
-        self.waves: tuple[int, tuple[PhaseWaves, ...]] | None = None
-        """The first sample that has waveforms, and they."""
-        self._compiled, self._reference = compiled, reference
-        self._nodes = tuple(phase.nodes for phase in compiled.model.graph.phases)
-        self._advance, self._say = advance, say
-        self._done, self._samples = 0, samples
-        self._standing = Standing(compiled.model, reference)
-
-    def every(self, run: SampleRun, result: JobResult) -> SampleRun:
-        """One sample more has ended; its waveforms are compared."""
-        run = self._compared(self.watch.look(run, result), result)
-        self._hear(run)
-        return run
-
-    def again(self, run: SampleRun, result: JobResult) -> SampleRun:
-        """A sample that was heard of has run again; its waveforms are compared."""
-        return self._compared(run, result)
-
-    def first_few(self, run: SampleRun, result: JobResult | None) -> SampleRun:
-        """The same; waveforms are compared where the reference kept its own.
-
-        Solving it again for thousands of samples would take longer than simulating them.
-        """
-        if result is not None:
-            run = self.watch.look(run, result)
-            if run.index in self._reference.kept:
-                run = self._compared(run, result)
-        self._hear(run)
-        return run
-
-    def _hear(self, run: SampleRun) -> None:
-        self._done += 1
-        self._standing.add(run)
-        if self._advance is not None:
-            self._advance(self._done, self._samples)
-            self._say(str(self._standing))
-
-    def _compared(self, run: SampleRun, result: JobResult) -> SampleRun:
-        if not np.isfinite(run.outputs).all():
-            return run
-        trajectory = self._reference.trajectory(run.index)
-        try:
-            waves = phase_waves(
-                result.waveforms,
-                self._compiled.layers,
-                self._nodes,
-                self._compiled.scale.v0,
-                trajectory,
-            )
-        except SimulationFailed:
-            return run  # an edited deck may save fewer nodes; its read-outs are judged all the same
-        if self.waves is None or run.index <= self.waves[0]:
-            self.waves = (run.index, waves)
-        largest = max(float(wave.error.max(initial=0.0)) for wave in waves)
-        return replace(run, wave_error=largest)
 
 
 def _stage(on_progress: Progress | None, name: str) -> Callable[[int, int], None] | None:

@@ -8,6 +8,7 @@ import pytest
 from simulators import real_ngspice
 
 from kcompile.simulation import Ngspice
+from kcompile.verification import journal
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,11 @@ def unreliable(ngspice: Ngspice, tmp_path: Path) -> Path:
     )
     program.chmod(0o755)
     return program
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of unfinished verifications, empty."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv(journal.VARIABLE, str(folder))
+    return folder
