@@ -4,6 +4,7 @@ from kcompile.ir.arrays import FloatArray, IndexArray, OffsetArray
 from kcompile.ir.digest import digest
 from kcompile.ir.dynamics import derivative, edge_currents, hand_over, phase_output
 from kcompile.ir.graph import COEFFICIENTS, EdgeBatch, Fill, Graph, Phase
+from kcompile.ir.injected import Injected
 from kcompile.ir.laws import LAWS, Coefficients, Law, get_law
 from kcompile.ir.orientation import Oriented, oriented, unordered_pairs
 from kcompile.ir.phi import LEAKY_SLOPE, Phi
@@ -22,6 +23,7 @@ __all__ = [
     "FloatArray",
     "Graph",
     "IndexArray",
+    "Injected",
     "Law",
     "OffsetArray",
     "Oriented",

@@ -26,6 +26,10 @@ def digest(graph: Graph) -> str:
             struct.pack("<qdqq", phase.nodes, phase.duration, residual, len(phase.batches))
         )
         state.update(phase.fill.encode())
+        if phase.injected is not None:
+            state.update(b"injected" + struct.pack("<q", len(phase.injected.times)))
+            state.update(np.asarray(phase.injected.times, "<f8").tobytes())
+            state.update(np.asarray(phase.injected.currents, "<f8").tobytes())
         for batch in phase.batches:
             groups = -1 if batch.group_ptr is None else len(batch.group_ptr)
             state.update(batch.phi.encode() + struct.pack("<qq", len(batch), groups))

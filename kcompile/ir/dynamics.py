@@ -44,19 +44,20 @@ def _table_currents(batch: EdgeBatch, v: FloatArray) -> FloatArray:
     return current
 
 
-def derivative(graph: Graph, phase: int, v: FloatArray) -> FloatArray:
+def derivative(graph: Graph, phase: int, v: FloatArray, time: float | None = None) -> FloatArray:
     """dv/dt of the nodes of one phase.
 
     Args:
         graph: the circuit.
         phase: index of the phase.
         v: ``float64[..., N]``, the voltages of nodes ``1..N``, software units.
+        time: software time since the phase began; only injected currents depend on it.
 
     Returns:
         ``float64[..., N]`` in software voltage units per software time unit.
 
     Raises:
-        GraphError: ``v`` does not have one voltage per node.
+        GraphError: ``v`` does not have one voltage per node, or the time is needed and not given.
     """
     layer = graph.phases[phase]
     v = np.asarray(v, dtype=np.float64)
@@ -72,6 +73,10 @@ def derivative(graph: Graph, phase: int, v: FloatArray) -> FloatArray:
             leaving, entering = edge_currents(batch, row)
             total[k] += np.bincount(batch.dst, entering, layer.nodes + 1)
             total[k] -= np.bincount(batch.src, leaving, layer.nodes + 1)
+    if layer.injected is not None:
+        if time is None:
+            raise GraphError("injected currents depend on the time", where=f"phase {phase}")
+        total[:, 1:] += layer.injected.at(time)
     return total[:, 1:].reshape(v.shape) / graph.capacitance[: layer.nodes]
 
 

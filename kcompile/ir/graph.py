@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from kcompile.ir.arrays import FloatArray, IndexArray, OffsetArray, frozen
+from kcompile.ir.injected import Injected
 from kcompile.ir.phi import Phi
 from kcompile.ir.tables import Tables
 from kcompile.ir.trace import Trace
@@ -100,6 +101,7 @@ class Phase:
         fill: what a node starts with that was not live in the phase before (for the first phase:
             that the input does not reach): 0 V, or the handed-over voltages repeated cyclically.
         residual: index of an earlier phase whose output is added to this phase's output.
+        injected: currents of independent sources, such as noise; None: there are none.
     """
 
     nodes: int
@@ -107,6 +109,7 @@ class Phase:
     batches: tuple[EdgeBatch, ...]
     fill: Fill = Fill.ZERO
     residual: int | None = None
+    injected: Injected | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fill", Fill(self.fill))

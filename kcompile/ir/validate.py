@@ -16,8 +16,8 @@ def validate(graph: Graph) -> Graph:
     Raises:
         GraphError: no phase; a node, output, input count or residual that does not exist; an
             array of the wrong length; a coefficient, duration or capacitance that is not finite
-            (capacitance and duration: positive); a grouping, or a table, that is not one; batches
-            whose edges have the same numbers.
+            (capacitance and duration: positive); a grouping, or a table, that is not one; injected
+            currents that do not cover their phase; batches whose edges have the same numbers.
     """
     if not graph.phases:
         raise GraphError("the graph has no phase")
@@ -59,6 +59,23 @@ def _check_phase(graph: Graph, index: int, phase: Phase) -> None:
     for number, batch in enumerate(phase.batches):
         _check_batch(batch, phase.nodes, f"{where}, batch {number}")
     _check_traces(phase, where)
+    _check_injected(phase, where)
+
+
+def _check_injected(phase: Phase, where: str) -> None:
+    injected = phase.injected
+    if injected is None:
+        return
+    times, currents = injected.times, injected.currents
+    if times.ndim != 1 or len(times) < 2 or currents.shape != (len(times), phase.nodes):
+        raise GraphError(
+            f"injected currents {currents.shape} at {times.shape} instants for {phase.nodes} nodes",
+            where=where,
+        )
+    if not (np.isfinite(times).all() and np.isfinite(currents).all()):
+        raise GraphError("an injected current or its time is not finite", where=where)
+    if times[0] != 0 or not (np.diff(times) > 0).all() or times[-1] < phase.duration:
+        raise GraphError("the injected currents' times do not cover the phase", where=where)
 
 
 def _check_traces(phase: Phase, where: str) -> None:

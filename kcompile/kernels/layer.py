@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kcompile.errors import UsageError
-from kcompile.ir import COEFFICIENTS, Graph, IndexArray, Phi
+from kcompile.ir import COEFFICIENTS, EdgeBatch, Graph, IndexArray, Phi
 from kcompile.kernels.library import (
     BatchArgument,
     LayerArgument,
@@ -297,13 +297,19 @@ def _range(samples: int, part: slice | None) -> Any:
     return ctypes.byref(RangeArgument(samples, begin, end))
 
 
-def compiled_phase(graph: Graph, phase: int, functions: Suite | None = None) -> CompiledLayer:
-    """The kernel of one phase of a graph, in double precision.
+def compiled_phase(
+    graph: Graph,
+    phase: int,
+    functions: Suite | None = None,
+    wiring: Callable[[EdgeBatch], Wiring] | None = None,
+) -> CompiledLayer:
+    """The kernel of one phase of a graph, in double precision; injected currents are not in it.
 
     Args:
         graph: a valid circuit.
         phase: index of the phase.
         functions: as for ``CompiledLayer``.
+        wiring: gives how a batch is wired, where that is known already.
 
     Raises:
         UsageError: nothing compiled is there.
@@ -315,14 +321,14 @@ def compiled_phase(graph: Graph, phase: int, functions: Suite | None = None) -> 
             raise UsageError(
                 "the compiled kernel knows no tables", hint="use kcompile.ir.derivative"
             )
-        wiring = Wiring(batch.src, batch.dst, batch.phi)
+        wired = Wiring(batch.src, batch.dst, batch.phi) if wiring is None else wiring(batch)
         values = [
             np.ascontiguousarray(
-                value.reshape(1) if value.ndim == 0 else value[wiring.order], dtype=np.float64
+                value.reshape(1) if value.ndim == 0 else value[wired.order], dtype=np.float64
             )
             for value in (getattr(batch, name) for name in COEFFICIENTS)
         ]
-        batches.append(Coefficients(wiring, values))
+        batches.append(Coefficients(wired, values))
     capacitance = graph.capacitance[: layer.nodes]
     conductance = None if (capacitance == 1.0).all() else 1.0 / capacitance
     return CompiledLayer(layer.nodes, batches, conductance, np.float64, functions)

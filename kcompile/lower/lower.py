@@ -20,6 +20,7 @@ from kcompile.netlist import (
     Attachment,
     Computed,
     ElementTable,
+    Injection,
     Layer,
     SingleDeck,
     Start,
@@ -83,9 +84,16 @@ def lower(
                 built.traces,
                 built.libraries,
                 (*built.attachments, *files),
+                _injection(phase, scale),
             )
         )
     return tuple(layers)
+
+
+def _injection(phase: Phase, scale: Scale) -> Injection | None:
+    if phase.injected is None:
+        return None
+    return Injection(phase.injected.times * scale.time_unit, phase.injected.currents * scale.i0)
 
 
 def _file(path: Path) -> Attachment:
@@ -228,6 +236,11 @@ def _check_single(graph: Graph) -> None:
     most = 0
     for index, phase in enumerate(graph.phases):
         grows = index > 0 and phase.nodes > graph.phases[index - 1].nodes
+        if phase.injected is not None:
+            raise UsageError(
+                "injected currents are told from the beginning of each layer",
+                where="--single-deck", hint=hint,
+            )  # fmt: skip
         if phase.residual is not None:
             raise UsageError(
                 f"layer {index + 1} adds an earlier output, which no wire can do",

@@ -74,6 +74,19 @@ class Attachment:
     program: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Injection:
+    """Independent current sources from ground into the nodes of a layer, linear between instants.
+
+    Args:
+        seconds: ``float64[K]``, ascending from 0.
+        amperes: ``float64[K, N]``, into the nodes 1..N.
+    """
+
+    seconds: NDArray[np.float64]
+    amperes: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class Start:
     """How a node gets its initial voltage; of nothing, it is 0 V.
@@ -103,6 +116,7 @@ class Layer:
             its one checkpoint edge.
         libraries: files with compiled devices, which the deck loads.
         attachments: files that the deck needs, these libraries among them; layers may share them.
+        injection: independent current sources; None: there are none.
     """
 
     number: int
@@ -115,6 +129,7 @@ class Layer:
     traces: tuple[Traced, ...] = ()
     libraries: tuple[str, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    injection: Injection | None = None
 
     @property
     def nodes(self) -> int:

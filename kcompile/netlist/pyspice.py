@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from kcompile.errors import InputError, MissingExtra, UsageError
 from kcompile.netlist.elements import Circuit, Layer, plain
 from kcompile.netlist.rows import RowFormats
+from kcompile.netlist.writing import injection_lines
 
 _MODEL = re.compile(r"\.model\s+(\S+)\s+(\w+)\s*\(?([^()]*)\)?\s*", re.IGNORECASE)
 _BEHAVIOUR = re.compile(r"([Bb]\S+)\s+(\S+)\s+(\S+)\s+([IiVv])\s*=\s*(.+)")
@@ -77,6 +78,7 @@ def to_pyspice(circuit: Circuit, layer: int = 1, initial: ArrayLike | None = Non
     raw = [f"* {line}" for line in header[1:]]
     _add_capacitors(built, parts, circuit.layers[layer - 1], volts)
     raw += (line for line in _lines(circuit, layer) if not _add(built, parts, line))
+    raw += (line.rstrip("\n") for line in injection_lines(circuit.layers[layer - 1]))
     raw.append(_options(circuit))
     built.raw_spice = "".join(f"{line}\n" for line in raw)
     return built

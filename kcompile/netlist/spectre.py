@@ -13,6 +13,7 @@ from shlex import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from kcompile.errors import UsageError
 from kcompile.files import filled
 from kcompile.netlist.elements import Circuit, Start
 from kcompile.netlist.writing import DeckFiles, Writer, environment
@@ -31,9 +32,14 @@ def write_decks(circuit: Circuit, folder: Path, initial: NDArray[np.float64]) ->
         initial: ``float64[inputs]``, the input voltages in volts.
 
     Raises:
+        UsageError: the circuit has injected currents.
         PdkError: a row template is bad.
         StorageError: a file cannot be written.
     """
+    if any(layer.injection is not None for layer in circuit.layers):
+        raise UsageError(
+            "injected currents are written for ngspice only", where="--device", hint="use ideal"
+        )
     with filled(folder) as staging:
         writer = Writer(circuit, staging, "spectre", "//", _capacitor)
         if circuit.single is None:

@@ -97,13 +97,15 @@ class Writer:
             name: of the file.
             template: of the dialect.
             **context: what the template may name, besides ``circuit``, ``models``, ``libraries``
-                (compiled ones) and the functions ``rows``, ``capacitors`` and ``measured``.
+                (compiled ones) and the functions ``rows``, ``capacitors``, ``injections`` and
+                ``measured``.
         """
         stream = self._environment.get_template(template).generate(
             circuit=self.circuit,
             models=self._rows.models(),
             rows=self._table_rows,
             capacitors=self._capacitors,
+            injections=self._injections,
             measured=self._measured,
             libraries=self._libraries(),
             **context,
@@ -200,6 +202,11 @@ class Writer:
             start = starts[node] if node < len(starts) else Start()
             yield self._capacitor(node + 1, farads, start)
 
+    def _injections(self, layer: Layer) -> Iterator[str]:
+        for line in injection_lines(layer):
+            self.elements["I"] += 1
+            yield line
+
     def _measured(self, layer: Layer) -> tuple[int, ...]:
         """The nodes whose final voltages a layer's own deck prints."""
         if layer.number == len(self.circuit.layers):
@@ -217,6 +224,16 @@ def _trace_lines(trace: Traced, start: int, stop: int) -> str:
             for name, (low, high) in zip(trace.ids[start:stop], pairwise(ptr), strict=True)
         ]
     )
+
+
+def injection_lines(layer: Layer) -> Iterator[str]:
+    """SPICE's line of the current source into each node, for a layer that has them."""
+    if layer.injection is None:
+        return
+    seconds = [repr(time) for time in layer.injection.seconds.tolist()]
+    for node, amperes in enumerate(layer.injection.amperes.T.tolist(), 1):
+        points = [f"{t} {i!r}" for t, i in zip(seconds, amperes, strict=True)]
+        yield f"Iinjected{node} 0 n{node} pwl({_wrap(points, 6)})\n"
 
 
 def _joined(pieces: Iterable[str] | Iterable[bytes]) -> Iterator[bytes]:

@@ -1,15 +1,18 @@
 """The golden ODE solution of a circuit graph, with its own error estimate."""
 
 from kcompile.reference.convergence import restored, solve
+from kcompile.reference.fixed import FixedSteps, settled_steps
 from kcompile.reference.rhs import RhsFactory, RightHandSide, phase_rhs
 from kcompile.reference.solution import Reference, Trajectory
 
 __all__ = [
+    "FixedSteps",
     "Reference",
     "RhsFactory",
     "RightHandSide",
     "Trajectory",
     "phase_rhs",
     "restored",
+    "settled_steps",
     "solve",
 ]

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from kcompile import kernels
+from kcompile.errors import UsageError
 from kcompile.ir import EdgeBatch, FloatArray, Graph, Phi, derivative
 
 RightHandSide: TypeAlias = Callable[[FloatArray], FloatArray]
@@ -35,8 +36,14 @@ def phase_rhs(graph: Graph, phase: int) -> RightHandSide:
         A function of ``float64[S, N]`` or ``float64[N]`` that gives an array of the same shape.
 
     Raises:
-        UsageError: ``KCOMPILE_KERNEL`` names a kernel that there is not.
+        UsageError: ``KCOMPILE_KERNEL`` names a kernel that there is not, or the phase has injected
+            currents, which depend on the time.
     """
+    if graph.phases[phase].injected is not None:
+        raise UsageError(
+            "injected currents depend on the time", where=f"phase {phase}",
+            hint="solve the circuit with fixed steps",
+        )  # fmt: skip
     if any(batch.tables is not None for batch in graph.phases[phase].batches):
         return partial(derivative, graph, phase)
     if kernels.chosen() is None:

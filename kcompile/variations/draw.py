@@ -1,0 +1,174 @@
+"""One circuit out of all that the variations allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from kcompile.frontend import Model
+from kcompile.ir import COEFFICIENTS, EdgeBatch, FloatArray, Graph, Phase, Phi, Trace, validate
+from kcompile.variations.devices import Devices, NumpyArithmetic
+from kcompile.variations.effect import Chance
+from kcompile.variations.noise import CurrentNoise
+from kcompile.variations.parameters import Stuck, Temperature
+from kcompile.variations.specification import Variations
+from kcompile.variations.surroundings import Capacitors, Leakage, OutputConductance
+from kcompile.variations.terminals import Input, ReadOut
+
+_ARITHMETIC = NumpyArithmetic()
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One circuit with its imperfections, and the converters around it.
+
+    Args:
+        model: the network whose graph has them; without active effects the given one itself.
+        variations: what it was drawn from.
+        chance: where its random numbers came from.
+    """
+
+    model: Model
+    variations: Variations
+    chance: Chance
+
+    def initial_voltages(self, inputs: FloatArray) -> FloatArray:
+        """As ``Model.initial_voltages``, set by the real converter."""
+        ideal = self.model.initial_voltages(inputs)
+        effect: Input = self.variations.effect(Input)
+        if not effect.active:
+            return ideal
+        count = self.model.graph.inputs
+        converted = effect.convert(ideal[..., :count], *self._chances(effect.name))
+        return np.concatenate((converted, ideal[..., count:]), axis=-1)
+
+    def read_out(self, outputs: FloatArray) -> FloatArray:
+        """The read-outs ``[S, M]`` as the real converter gives them."""
+        effect: ReadOut = self.variations.effect(ReadOut)
+        if not effect.active:
+            return outputs
+        return effect.convert(outputs, *self._chances(effect.name))
+
+    def _chances(self, name: str) -> tuple[np.random.Generator, np.random.Generator]:
+        return self.chance.of(name, 0), self.chance.of(name, 1)
+
+
+def draw(
+    model: Model,
+    variations: Variations,
+    seed: int = 0,
+    index: int = 0,
+    *,
+    thermal: bool = False,
+) -> Draw:
+    """One circuit with the variations' imperfections.
+
+    Args:
+        model: the ideal network.
+        variations: which imperfections, how strong.
+        seed: of the experiment.
+        index: which circuit of it; effects get the same numbers whatever other effects there are.
+        thermal: whether the devices know the temperature themselves, so that the law must not
+            follow it.
+    """
+    chance = Chance(seed, index)
+    if thermal:
+        variations = variations.without([Temperature.name])
+    graph = varied(model.graph, variations, chance)
+    return Draw(model if graph is model.graph else replace(model, graph=graph), variations, chance)
+
+
+def varied(graph: Graph, variations: Variations, chance: Chance) -> Graph:
+    """The graph with the variations in it; the same object where none of them touches it."""
+    effects = list(variations.device_effects)
+    leakage: Leakage = variations.effect(Leakage)
+    capacitors: Capacitors = variations.effect(Capacitors)
+    noise: CurrentNoise = variations.effect(CurrentNoise)
+    output: OutputConductance = variations.effect(OutputConductance)
+    phases = graph.phases
+    if effects:
+        phases = tuple(_with_devices(p, k, variations, chance) for k, p in enumerate(phases))
+    if noise.active:
+        phases = tuple(
+            replace(p, injected=noise.draw(p, chance.of(noise.name, k)))
+            for k, p in enumerate(phases)
+        )
+    if output.active or leakage.active:
+        leaks = leakage.loads(graph.nodes, chance)
+        phases = tuple(_loaded(p, output, leaks) for p in phases)
+        if leakage.hold > 0 and leakage.active:
+            phases = _with_holds(phases, leakage.hold, leaks)
+    if capacitors.active:
+        return validate(replace(graph, phases=phases, capacitance=capacitors.apply(graph, chance)))
+    return graph if phases is graph.phases else validate(replace(graph, phases=phases))
+
+
+def _with_devices(phase: Phase, number: int, variations: Variations, chance: Chance) -> Phase:
+    batches: list[EdgeBatch] = []
+    for place, batch in enumerate(phase.batches):
+        w, a, b, c = (_number(getattr(batch, name)) for name in COEFFICIENTS)
+        diff = bool(batch.is_diff.all())
+        devices = Devices(batch.phi, len(batch), w, a, b, c, diff, _ARITHMETIC)
+        for effect in variations.device_effects:
+            devices = effect.apply(devices, chance.of(effect.name, number, place))
+        changed = replace(batch, w=devices.w, a=devices.a, b=devices.b, c=devices.c)
+        stuck: Stuck = variations.effect(Stuck)
+        _, on = stuck.choose(len(batch), chance.of(stuck.name, number, place))
+        if stuck.on and on.any():
+            batches += _stuck_on(changed, on)
+        else:
+            batches.append(changed)
+    return phase.with_batches(tuple(batches))
+
+
+def _number(value: FloatArray) -> float | FloatArray:
+    return float(value) if value.ndim == 0 else value
+
+
+def _stuck_on(
+    batch: EdgeBatch, on: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> Iterator[EdgeBatch]:
+    """The batch with the devices ``on`` always conducting."""
+    yield batch.take(np.flatnonzero(~on))
+    always = replace(batch.take(np.flatnonzero(on)), phi=Phi.IDENTITY)
+    if batch.phi is Phi.TANH:
+        nothing, one = np.zeros(()), np.ones(())
+        always = replace(always, a=nothing, b=nothing, c=one)
+    yield always
+
+
+def _loaded(phase: Phase, output: OutputConductance, leaks: tuple[FloatArray, FloatArray]) -> Phase:
+    """The phase with what leaks from its nodes to ground."""
+    conductance = leaks[0][: phase.nodes] + output.loads(phase)
+    return _with_leaks(phase, conductance, leaks[1][: phase.nodes])
+
+
+def _with_leaks(phase: Phase, conductance: FloatArray, current: FloatArray) -> Phase:
+    added: list[EdgeBatch] = []
+    count = phase.edges
+    for values, slope in ((conductance, 1.0), (current, 0.0)):
+        nodes = np.flatnonzero(values)
+        if nodes.size:
+            trace = Trace.identity(len(nodes), count)
+            count += len(nodes)
+            ground = np.zeros(len(nodes), np.int32)
+            form = (np.asarray(slope), np.asarray(-slope), np.asarray(1.0 - slope))
+            ends = (nodes + 1).astype(np.int32)
+            added.append(EdgeBatch(Phi.IDENTITY, ends, ground, values[nodes], *form, trace))
+    return phase.with_batches((*phase.batches, *added))
+
+
+def _with_holds(
+    phases: tuple[Phase, ...], hold: float, leaks: tuple[FloatArray, FloatArray]
+) -> tuple[Phase, ...]:
+    """The phases with a pause between them in which nodes only leak."""
+    found: list[Phase] = [phases[0]]
+    for before, phase in pairwise(phases):
+        pause = Phase(before.nodes, hold, ())
+        pause = _with_leaks(pause, leaks[0][: before.nodes], leaks[1][: before.nodes])
+        residual = None if phase.residual is None else 2 * phase.residual
+        found += [pause, replace(phase, residual=residual)]
+    return tuple(found)
