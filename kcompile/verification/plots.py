@@ -16,8 +16,8 @@ import numpy as np
 
 from kcompile.ir import FloatArray
 from kcompile.pictures import BLUE, GREY, ORANGE, RED, STYLE, Plots, plain_title
+from kcompile.quantities import si_prefix
 from kcompile.verification.evidence import Evidence
-from kcompile.verification.quantities import si_prefix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

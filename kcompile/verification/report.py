@@ -12,9 +12,9 @@ import numpy as np
 
 from kcompile.errors import ContentError, UsageError
 from kcompile.files import filled, is_folder, read_bytes, write_text, written
+from kcompile.quantities import format_number, format_si
 from kcompile.verification.evidence import Evidence
 from kcompile.verification.plots import Plots, draw
-from kcompile.verification.quantities import format_number, format_si
 from kcompile.verification.sections import (
     AccelerationSection,
     CalibrationSection,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcompile.verification.quantities import format_si, si_prefix
+from kcompile.quantities import format_si, si_prefix
 
 
 @pytest.mark.parametrize(
