@@ -20,9 +20,11 @@ if TYPE_CHECKING:
         compile,
         evaluate,
         inspect,
+        montecarlo,
         pyspice_circuit,
         sample,
         simulate,
+        sweep,
         verify,
         write_netlist,
     )
@@ -47,9 +49,11 @@ __all__ = [
     "evaluate",
     "inspect",
     "load",
+    "montecarlo",
     "pyspice_circuit",
     "sample",
     "simulate",
+    "sweep",
     "verify",
     "write_netlist",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from kcompile.verification import (
 )
 
 if TYPE_CHECKING:
+    from kcompile.experiments import Experiment, Plan, Sweep
     from kcompile.tasks.evaluation import Evaluation
     from kcompile.tasks.sampling import Drawn
 
@@ -320,6 +321,73 @@ def sample(
     from kcompile.tasks import sampling
 
     return sampling.sample(_model(model), count, seed, on_progress)
+
+
+def montecarlo(
+    model: Model | Path | str,
+    plan: Plan,
+    *,
+    inputs: ArrayLike | None = None,
+    samples: int | None = None,
+    data: Path | str | None = None,
+    resume: bool = True,
+    on_progress: Progress | None = None,
+) -> Experiment:
+    """How circuits with imperfections do: many of them, drawn and judged.
+
+    Args:
+        model: a network, or the path of a checkpoint.
+        plan: which imperfections, how many circuits, and who answers for them.
+        inputs: ``[S, Nin]`` or ``[Nin]``; default: what the checkpoint carries, or 256 draws.
+        samples: how many.
+        data: a folder with the task's data, instead of the checkpoint's samples and the cache.
+        resume: whether to go on where an interrupted run of the same plan stopped.
+        on_progress: hears the stage, how much of it is done, and of how much.
+
+    Raises:
+        UsageError, InputError, DataMissing: something given is out of range or does not fit.
+        GraphError: the ideal network cannot be solved.
+        SimulatorNotFound: there is no simulator.
+    """
+    from kcompile.experiments import run_montecarlo
+
+    return run_montecarlo(
+        _model(model), plan, inputs=inputs, samples=samples, data=_folder(data), resume=resume,
+        on_progress=on_progress,
+    )  # fmt: skip
+
+
+def sweep(
+    model: Model | Path | str,
+    key: str,
+    values: Sequence[float],
+    plan: Plan,
+    *,
+    inputs: ArrayLike | None = None,
+    samples: int | None = None,
+    data: Path | str | None = None,
+    on_progress: Progress | None = None,
+) -> Sweep:
+    """What becomes of a network while one number of its circuit changes.
+
+    Args:
+        model: a network, or the path of a checkpoint.
+        key: ``EFFECT.NUMBER`` of the variations, or ``device.NAME``, ``scale``, ``v0``, ``i0``,
+            ``c0``, which only SPICE sees.
+        values: of that number.
+        plan: everything else, as for ``montecarlo``.
+        inputs, samples, data, on_progress: as for ``montecarlo``.
+
+    Raises:
+        UsageError: there is no such number, or the equations do not know it.
+        KcompileError: as for ``montecarlo``.
+    """
+    from kcompile.experiments import run_sweep
+
+    return run_sweep(
+        _model(model), key, values, plan, inputs=inputs, samples=samples, data=_folder(data),
+        on_progress=on_progress,
+    )  # fmt: skip
 
 
 def inspect(model: Model | Path | str) -> Inspection:

@@ -62,9 +62,25 @@ simulator_options = _add(
                  show_default=True, help="Seconds that one simulation may take."),
 )  # fmt: skip
 
+vary_option = click.option(
+    "--vary", multiple=True, metavar="FILE|EFFECT.NUMBER=VALUE",
+    help="Imperfections of the circuit: a TOML file, or a single number (repeatable).",
+)  # fmt: skip
 seed_option = click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of drawn inputs."
 )
+experiment_options = _add(
+    vary_option,
+    click.option("--engine", default="ode", show_default=True,
+                 help="Who answers for a circuit: its equations (ode) or spice."),
+    click.option("--samples", type=int, help="Samples each circuit is asked [256, or those that "
+                 "the checkpoint carries]."),
+    click.option("--inputs", type=FILE, help="Samples as .npy or .npz, [Nin] or [S, Nin]."),
+    click.option("--tolerance", type=float, default=1e-3, show_default=True,
+                 help="How exact answers are, relative to max(1, largest output)."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+                 help="Seed of the circuits, and of drawn inputs."),
+)  # fmt: skip
 data_option = click.option(
     "--data", type=FILE, help="Folder with the task's data [what 'kcompile data fetch' fetched]."
 )

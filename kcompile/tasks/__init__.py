@@ -4,7 +4,7 @@ Importing this imports neither torch nor scikit-learn; ``kcompile.tasks.training
 """
 
 from kcompile.tasks.metrics import Metric
-from kcompile.tasks.registry import TASKS, classifies, get_task, task_metrics
+from kcompile.tasks.registry import TASKS, classifies, get_task, metric_of, task_metrics
 from kcompile.tasks.samples import first_samples
 from kcompile.tasks.task import Kind, LayerPlan, Plan, Preset, Recipe, Split, Task
 
@@ -21,5 +21,6 @@ __all__ = [
     "classifies",
     "first_samples",
     "get_task",
+    "metric_of",
     "task_metrics",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from kcompile.errors import DataError, UsageError
 from kcompile.ir import FloatArray
 from kcompile.tasks.data import POINTS, draw, load_images
-from kcompile.tasks.metrics import Metric, energy_distance, mean_brightness, of_samples
+from kcompile.tasks.metrics import Metric, energy_distance, mean_brightness, mean_gap, of_samples
 from kcompile.tasks.task import Kind, Split, Task
 
 TRAIN_POINTS = 1 << 16
@@ -57,8 +57,13 @@ def _reference(name: str) -> FloatArray:
     return draw(name, _REFERENCE_POINTS, _REFERENCE_SEED)
 
 
+@cache
+def _reference_gap(name: str) -> float:
+    return mean_gap(_reference(name), _reference(name))
+
+
 def _distance(name: str, samples: FloatArray) -> float:
-    return energy_distance(samples, _reference(name))
+    return energy_distance(samples, _reference(name), _reference_gap(name))
 
 
 def _task(name: str, title: str, load: partial[Split] | None, metric: Metric) -> Task:

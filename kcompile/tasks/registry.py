@@ -11,7 +11,7 @@ from kcompile.ir import FloatArray
 from kcompile.tasks.classification import CLASSIFICATION
 from kcompile.tasks.density import DENSITY
 from kcompile.tasks.generation import GENERATION
-from kcompile.tasks.metrics import Targets, confusion, share_interval
+from kcompile.tasks.metrics import Metric, Targets, confusion, share_interval
 from kcompile.tasks.regression import REGRESSION
 from kcompile.tasks.task import Task
 
@@ -34,6 +34,12 @@ def get_task(name: str) -> Task:
     return TASKS[known]
 
 
+def metric_of(task: str | None) -> Metric | None:
+    """The metric of a task's outputs; None of a task that is not known."""
+    known = PUBLISHED_NAMES.get(task or "", task)
+    return TASKS[known].metric if known in TASKS else None
+
+
 def task_metrics(
     task: str | None, software: FloatArray, spice: FloatArray, targets: Targets | None
 ) -> dict[str, dict[str, Any]]:
@@ -52,10 +58,9 @@ def task_metrics(
     Raises:
         InputError: outputs and targets do not describe the same samples.
     """
-    known = PUBLISHED_NAMES.get(task or "", task)
-    if known not in TASKS:
+    metric = metric_of(task)
+    if metric is None:
         return {}
-    metric = TASKS[known].metric
     if targets is None:
         if metric.by_targets:
             return {}
@@ -77,5 +82,5 @@ def task_metrics(
 
 def classifies(task: str | None) -> bool:
     """Whether a task's answers are classes."""
-    known = PUBLISHED_NAMES.get(task or "", task)
-    return known in TASKS and TASKS[known].metric.counts
+    metric = metric_of(task)
+    return metric is not None and metric.counts

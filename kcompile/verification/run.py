@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from kcompile.devices import library
 from kcompile.files import sha256
 from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray, digest
+from kcompile.ledger import kept
 from kcompile.machine import available_memory
 from kcompile.reference import Reference, restored, solve
 from kcompile.simulation import Ngspice, PySpice
@@ -120,7 +120,7 @@ def verify_model(
         if many:
             identity = _identity(compiled, facts, chosen.inputs, tolerance, program)
             journal = _journal(identity, resume=resume)
-        with _kept(journal):
+        with kept(journal):
             reference = _reference(
                 model, initial, tolerance, journal, _stage(on_progress, "reference")
             )
@@ -176,20 +176,6 @@ def _journal(facts: dict[str, Any], *, resume: bool) -> Journal | None:
     if journal is not None and not resume:
         journal.clear()
     return journal
-
-
-@contextmanager
-def _kept(journal: Journal | None) -> Generator[None]:
-    """Keeps a journal where the block is left in the middle, and removes it at its end."""
-    try:
-        yield
-    except BaseException as error:
-        if journal is not None:
-            journal.close()
-            error.add_note("run the same command again to go on from here")
-        raise
-    if journal is not None:
-        journal.remove()
 
 
 _SECONDS_PER_DEVICE = 6e-4

@@ -1,0 +1,120 @@
+"""``kcompile montecarlo``: how circuits with imperfections do, and how many are good enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kcompile.cli.console import console, table
+from kcompile.cli.options import (
+    FILE,
+    checkpoint_options,
+    compile_options,
+    data_option,
+    experiment_options,
+    json_option,
+    make_compile_options,
+    simulator_options,
+)
+from kcompile.cli.progress import stages
+
+
+@click.command()
+@click.argument("checkpoint", type=FILE)
+@experiment_options
+@click.option("--runs", type=int, default=1000, show_default=True, help="How many circuits.")
+@click.option("--spec", help="What a good circuit must reach, such as 'accuracy>=0.95'.")
+@click.option(
+    "--checks",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Simulate so many of the circuits in SPICE, too, and compare.",
+)
+@click.option(
+    "--check-samples",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Samples of each circuit that SPICE gets.",
+)
+@click.option(
+    "--alone",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    help="Circuits with each effect alone, for the ranking; 0: no ranking.",
+)
+@click.option("--report", type=FILE, help="Folder for montecarlo.json and pictures.")
+@click.option("--fresh", is_flag=True, help="Forget what an interrupted run had finished.")
+@data_option
+@checkpoint_options
+@compile_options
+@simulator_options
+@json_option
+def montecarlo(
+    *,
+    checkpoint: Path,
+    vary: tuple[str, ...],
+    runs: int,
+    engine: str,
+    samples: int | None,
+    inputs: Path | None,
+    spec: str | None,
+    checks: int,
+    check_samples: int,
+    alone: int,
+    tolerance: float,
+    report: Path | None,
+    fresh: bool,
+    data: Path | None,
+    config: Path | None,
+    law: str | None,
+    duration: float | None,
+    simulator: str,
+    ngspice: Path | None,
+    jobs: int,
+    timeout: float,
+    seed: int,
+    json_file: Path | None,
+    **compiling: Any,
+) -> None:
+    """Draws circuits of CHECKPOINT with imperfections and says how they do.
+
+    Exit status 1: circuits that were checked in SPICE disagree with their equations.
+    """  # fmt: skip
+    import kcompile
+    from kcompile.experiments import Plan
+    from kcompile.files import write_json
+    from kcompile.variations import read_variations
+    from kcompile.verification import read_inputs
+
+    variations = read_variations(vary)
+    options = make_compile_options(**compiling)
+    plan = Plan(
+        variations, runs, seed, engine, checks, check_samples, alone, tolerance, spec, options,
+        simulator, ngspice, jobs, timeout,
+    )  # fmt: skip
+    model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
+    given = None if inputs is None else read_inputs(inputs, model)
+    with stages(model.name) as show:
+        found = kcompile.montecarlo(
+            model, plan, inputs=given, samples=samples, data=data, resume=not fresh,
+            on_progress=show,
+        )  # fmt: skip
+    rows = table()
+    for label, text in found.table():
+        rows.add_row(label, text)
+    console().print(rows)
+    for check in found.checks:
+        if check.problem is not None:
+            click.echo(f"circuit {check.index}: {check.problem}", err=True)
+    if json_file is not None:
+        write_json(json_file, found.to_dict())
+    for file in () if report is None else found.write(report):
+        click.echo(f"wrote {file}")
+    if not found.agreed:
+        click.echo("kcompile: circuits in SPICE disagree with their equations", err=True)
+    raise click.exceptions.Exit(0 if found.agreed else 1)

@@ -1,0 +1,22 @@
+"""Many circuits: Monte Carlo over variations, and sweeps over a number."""
+
+from kcompile.experiments.judging import Specification, Spread, Yield
+from kcompile.experiments.montecarlo import Plan, run_montecarlo
+from kcompile.experiments.result import Check, Circuit, Experiment, Sensitivity
+from kcompile.experiments.sweep import Point, Sweep, parse_values, run_sweep
+
+__all__ = [
+    "Check",
+    "Circuit",
+    "Experiment",
+    "Plan",
+    "Point",
+    "Sensitivity",
+    "Specification",
+    "Spread",
+    "Sweep",
+    "Yield",
+    "parse_values",
+    "run_montecarlo",
+    "run_sweep",
+]

@@ -1,0 +1,138 @@
+"""What a drawn circuit answers: by its equations, fast, or by SPICE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import local
+
+import numpy as np
+
+from kcompile.compiler import CompileOptions, compile_model, require_simulated
+from kcompile.frontend import Model
+from kcompile.ir import FloatArray
+from kcompile.reference import FixedSteps, settled_steps
+from kcompile.simulation import Ngspice, PySpice
+from kcompile.variations import Draw, draw
+from kcompile.variations.specification import Variations
+from kcompile.verification.simulate import choose_simulator, run_samples, work_folder
+
+SETTLED = 0.1
+"""The fast solution's error in the ideal network, relative to the experiment's tolerance."""
+
+
+class OdeEngine:
+    """The equations of drawn circuits, by fixed steps that were settled at the ideal network.
+
+    Args:
+        model: the ideal network.
+        inputs: ``float64[S, Nin]``.
+        tolerance: of the experiment, relative to ``max(1, largest read-out)``.
+
+    Raises:
+        GraphError: fixed steps do not solve the network.
+    """
+
+    name = "ode"
+
+    def __init__(self, model: Model, inputs: FloatArray, tolerance: float) -> None:
+        self.inputs = inputs
+        self._own = local()
+        initial = model.initial_voltages(inputs)
+        self.steps, self.moved = settled_steps(
+            self._solver, model.graph, initial, SETTLED * tolerance
+        )
+        self.ideal = self._solver.outputs(model.graph, initial, self.steps)
+
+    @property
+    def _solver(self) -> FixedSteps:
+        """One for each thread: what it remembers is not for two at once."""
+        if not hasattr(self._own, "solver"):
+            self._own.solver = FixedSteps()
+        return self._own.solver
+
+    def answers(self, drawn: Draw, finer: int = 1) -> FloatArray:
+        """The read-outs ``float64[S, M]``; not finite where the voltages run away.
+
+        Args:
+            drawn: the circuit.
+            finer: how many times as many steps to take.
+        """
+        initial = drawn.initial_voltages(self.inputs)
+        outputs = self._solver.outputs(drawn.model.graph, initial, finer * self.steps)
+        return drawn.read_out(outputs)
+
+    def settled(self, drawn: Draw, samples: int, allowed: float) -> tuple[FloatArray, float]:
+        """The first read-outs of one circuit as exactly as a comparison wants, and their error.
+
+        Args:
+            drawn: the circuit.
+            samples: how many.
+            allowed: relative to ``max(1, largest read-out)``.
+
+        Raises:
+            GraphError: fixed steps do not solve the circuit.
+        """
+        initial = drawn.initial_voltages(self.inputs)[:samples]
+        graph = drawn.model.graph
+        steps, moved = settled_steps(self._solver, graph, initial, allowed)
+        return drawn.read_out(self._solver.outputs(graph, initial, 2 * steps)), moved
+
+
+class SpiceEngine:
+    """Drawn circuits as decks, each simulated for every sample.
+
+    Args:
+        inputs: ``float64[S, Nin]``.
+        options: how to compile.
+        simulator: ``ngspice`` or ``pyspice``.
+        ngspice: which ngspice; None: as ``kcompile doctor`` says.
+        jobs: simulations at a time.
+        timeout: seconds that one of them may take.
+
+    Raises:
+        UsageError: the device family is one of another simulator's.
+        SimulatorNotFound: there is no simulator.
+    """
+
+    name = "spice"
+
+    def __init__(
+        self,
+        inputs: FloatArray,
+        options: CompileOptions,
+        *,
+        simulator: str = "ngspice",
+        ngspice: Path | str | None = None,
+        jobs: int = 2,
+        timeout: float = 3600.0,
+    ) -> None:
+        self.inputs = inputs
+        self.options = require_simulated(options)
+        self.program: Ngspice | PySpice = choose_simulator(simulator, ngspice)
+        self._jobs, self._timeout = jobs, timeout
+
+    def answers(self, drawn: Draw) -> tuple[FloatArray, tuple[str, ...]]:
+        """The read-outs ``float64[S, M]``, NaN for a sample that failed, and why samples failed."""
+        parameters = {**self.options.parameters, **drawn.variations.device}
+        compiled = compile_model(drawn.model, replace(self.options, parameters=parameters))
+        initial = drawn.initial_voltages(self.inputs)
+        with work_folder() as folder:
+            compiled.write(folder, initial[0])
+            runs = run_samples(
+                compiled, folder, initial, self.program, jobs=self._jobs, timeout=self._timeout
+            )
+        problems = tuple(f"sample {run.index}: {run.problem}" for run in runs if run.problem)
+        return drawn.read_out(np.stack([run.outputs for run in runs])), problems
+
+
+def drawer(
+    model: Model, variations: Variations, seed: int, *, thermal: bool = False
+) -> Callable[[int], Draw]:
+    """A function that gives the circuit of a number."""
+
+    def circuit(index: int) -> Draw:
+        return draw(model, variations, seed, index, thermal=thermal)
+
+    return circuit

@@ -1,0 +1,315 @@
+"""Monte Carlo: many circuits drawn from the variations, each judged, some of them by SPICE, too."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kcompile import __version__
+from kcompile.compiler import CompileOptions
+from kcompile.errors import GraphError, UsageError
+from kcompile.experiments.engines import OdeEngine, SpiceEngine, drawer
+from kcompile.experiments.judging import Judge, Specification
+from kcompile.experiments.result import Check, Circuit, Experiment, Sensitivity
+from kcompile.frontend import Model
+from kcompile.ir import FloatArray, digest
+from kcompile.kernels import workers
+from kcompile.ledger import Ledger, kept
+from kcompile.variations import Draw, Variations
+from kcompile.verification.inputs import Chosen, choose_inputs
+
+CHECK_EVERY = 50
+"""Every so many draws, and the first few, are solved with twice as many steps."""
+
+_ALWAYS_CHECKED = 4
+_ALONE = 100
+"""Draws of each effect alone."""
+
+Progress = Callable[[str, int, int], None]
+
+
+class _Ledger(Ledger):
+    kind = "montecarlo"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a Monte Carlo is to do.
+
+    Args:
+        variations: what circuits are drawn from.
+        runs: how many circuits.
+        seed: of the draws.
+        engine: ``ode``, or ``spice`` for every circuit.
+        checks: how many of the circuits are simulated in SPICE as well (with ``ode``).
+        check_samples: how many samples each of them gets.
+        alone: draws of each effect alone, for the ranking; 0: none.
+        tolerance: how exact answers are to be, relative to ``max(1, largest read-out)``.
+        specification: such as ``accuracy>=0.95``; None: no yield is told.
+        options: how circuits are compiled for SPICE; of no device family: ideal.
+        simulator, ngspice, jobs, timeout: as for ``verify``.
+    """
+
+    variations: Variations
+    runs: int = 1000
+    seed: int = 0
+    engine: str = "ode"
+    checks: int = 0
+    check_samples: int = 4
+    alone: int = _ALONE
+    tolerance: float = 1e-3
+    specification: str | None = None
+    options: CompileOptions = field(default_factory=CompileOptions)
+    simulator: str = "ngspice"
+    ngspice: Path | str | None = None
+    jobs: int = 2
+    timeout: float = 3600.0
+
+    def __post_init__(self) -> None:
+        if self.runs < 1:
+            raise UsageError(f"{self.runs} runs", where="--runs", hint="ask for one or more")
+        if self.engine not in (OdeEngine.name, SpiceEngine.name):
+            raise UsageError(
+                f"unknown engine {self.engine!r}", where="--engine", hint="ode or spice"
+            )
+        if self.options.device is None:  # Fig. 5 drawn out would take its time, a thousand times
+            object.__setattr__(self, "options", replace(self.options, device="ideal"))
+        if not 0 < self.tolerance < 1:
+            raise UsageError(
+                f"the tolerance is {self.tolerance!r}", where="--tolerance",
+                hint="give a number between 0 and 1",
+            )  # fmt: skip
+
+
+def run_montecarlo(
+    model: Model,
+    plan: Plan,
+    *,
+    inputs: Any | None = None,
+    samples: int | None = None,
+    data: Path | None = None,
+    resume: bool = True,
+    on_progress: Progress | None = None,
+) -> Experiment:
+    """Draws circuits, judges each, and says how they are distributed.
+
+    Args:
+        model: the ideal network.
+        plan: what to do.
+        inputs, samples, data: which samples, as for ``verify``; by default 256, or as many as the
+            checkpoint carries.
+        resume: whether to go on where an interrupted run of the same plan stopped.
+        on_progress: hears the stage, how much of it is done, and of how much.
+
+    Raises:
+        UsageError: an option is out of range, or the device table names parameters and the
+            equations are to answer.
+        InputError, DataMissing: the samples do not fit, or are not there.
+        GraphError: the ideal network cannot be solved.
+        SimulatorNotFound: there is no simulator.
+    """
+    began = time.perf_counter()
+    chosen = _samples(model, inputs, samples, data, plan.seed)
+    specification, run = None, _Run(model, plan, chosen, on_progress or _silent)
+    if plan.specification is not None:
+        specification = Specification.parse(plan.specification, run.judge.metric)
+    ledger = _Ledger.of(run.identity())
+    if ledger is not None and not resume:
+        ledger.clear()
+    with kept(ledger):
+        circuits = run.circuits(ledger)
+        checks = run.checks()
+        alone = run.alone()
+    return Experiment.of(
+        model, plan.variations, run.judge, circuits,
+        engine=plan.engine, seed=plan.seed, samples=len(chosen.inputs), note=chosen.note,
+        tolerance=plan.tolerance, steps=run.ode.steps, specification=specification,
+        checks=checks, sensitivities=alone, seconds=time.perf_counter() - began,
+    )  # fmt: skip
+
+
+_SAMPLES = 256
+
+
+def _samples(
+    model: Model, inputs: Any | None, samples: int | None, data: Path | None, seed: int
+) -> Chosen:
+    """The samples; where nobody says how many, what the checkpoint carries is enough."""
+    if samples is None and inputs is None and data is None:
+        carried = _SAMPLES if model.generative else None
+        samples = carried if model.samples is None else len(model.samples)
+    return choose_inputs(model, inputs, samples, seed, data)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    del stage, done, total
+
+
+class _Run:
+    """The engines, the judge, and what they are asked."""
+
+    def __init__(self, model: Model, plan: Plan, chosen: Chosen, on_progress: Progress) -> None:
+        if plan.engine == OdeEngine.name and plan.variations.device:
+            raise UsageError(
+                "the device table is of SPICE alone", where="--engine", hint="use --engine spice"
+            )
+        self._plan, self._model, self._show = plan, model, on_progress
+        self._inputs = chosen.inputs
+        self.ode = OdeEngine(model, chosen.inputs, plan.tolerance)
+        self.judge = Judge(model, self.ode.ideal, chosen.targets)
+        self._circuit = drawer(model, plan.variations, plan.seed)
+        self._few = min(plan.check_samples, len(chosen.inputs))
+        self._spice = self._spice_engine()
+
+    def _spice_engine(self) -> SpiceEngine | None:
+        plan = self._plan
+        whole = plan.engine == SpiceEngine.name
+        if not (whole or plan.checks):
+            return None
+        inputs = self._inputs if whole else self._inputs[: self._few]
+        return SpiceEngine(
+            inputs, plan.options, simulator=plan.simulator, ngspice=plan.ngspice, jobs=plan.jobs,
+            timeout=plan.timeout,
+        )  # fmt: skip
+
+    def identity(self) -> dict[str, Any]:
+        """All that a circuit's result depends on."""
+        plan = self._plan
+        program = None if self._spice is None else self._spice.program.banner
+        return {
+            "kcompile": __version__,
+            "graph": digest(self._model.graph),
+            "inputs": hashlib.sha256(np.ascontiguousarray(self._inputs).tobytes()).hexdigest(),
+            "variations": plan.variations.to_mapping(),
+            "seed": plan.seed,
+            "engine": plan.engine,
+            "tolerance": plan.tolerance,
+            "options": repr(plan.options) if plan.engine == SpiceEngine.name else None,
+            "ngspice": program,
+        }
+
+    def circuits(self, ledger: Ledger | None) -> tuple[Circuit, ...]:
+        """Every circuit's result, in order; those that the ledger has are not run again."""
+        plan = self._plan
+        found: dict[int, Circuit] = {}
+        for values in () if ledger is None else ledger.lines():
+            circuit = Circuit.from_line(values)
+            if circuit is not None and circuit.index < plan.runs:
+                found[circuit.index] = circuit
+        left = [index for index in range(plan.runs) if index not in found]
+
+        def keep(circuit: Circuit) -> None:
+            found[circuit.index] = circuit
+            if ledger is not None:
+                ledger.append(circuit.line())
+            self._show("circuits", len(found), plan.runs)
+
+        if plan.engine == SpiceEngine.name:
+            for index in left:
+                keep(self._by_spice(index))
+        else:
+            self._each(left, self._by_equations, keep)
+        return tuple(found[index] for index in range(plan.runs))
+
+    def _each(
+        self,
+        numbers: Sequence[int],
+        work: Callable[[int], Circuit],
+        keep: Callable[[Circuit], None],
+    ) -> None:
+        """Works on several circuits at a time: the kernel leaves Python's lock to the others."""
+        with ThreadPoolExecutor(workers(), "kcompile-draws") as pool:
+            try:
+                for circuit in pool.map(work, numbers):
+                    keep(circuit)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _by_equations(self, index: int, circuit: Callable[[int], Draw] | None = None) -> Circuit:
+        began = time.perf_counter()
+        drawn = (circuit or self._circuit)(index)
+        outputs = self.ode.answers(drawn)
+        moved = None
+        if circuit is None and (index < _ALWAYS_CHECKED or index % CHECK_EVERY == 0):
+            finer = self.ode.answers(drawn, finer=2)
+            moved = float(np.abs(finer - outputs).max()) if np.isfinite(finer).all() else None
+        return self._judged(index, outputs, time.perf_counter() - began, moved)
+
+    def _by_spice(self, index: int) -> Circuit:
+        assert self._spice is not None
+        began = time.perf_counter()
+        outputs, problems = self._spice.answers(self._circuit(index))
+        problem = problems[0] if problems else None
+        return self._judged(index, outputs, time.perf_counter() - began, None, problem)
+
+    def _judged(
+        self,
+        index: int,
+        outputs: FloatArray,
+        seconds: float,
+        moved: float | None,
+        problem: str | None = None,
+    ) -> Circuit:
+        largest, rms = self.judge.errors(outputs)
+        return Circuit(
+            index, largest, rms, self.judge.value(outputs), seconds, moved, problem
+        )  # fmt: skip
+
+    def checks(self) -> tuple[Check, ...]:
+        """Some of the circuits in SPICE, compared with their equations."""
+        plan, spice = self._plan, self._spice
+        if spice is None or plan.engine == SpiceEngine.name:
+            return ()
+        count = min(plan.checks, plan.runs)
+        numbers = np.unique(np.linspace(0, plan.runs - 1, count).round().astype(int)).tolist()
+        found: list[Check] = []
+        for index in numbers:
+            found.append(self._check(spice, index))
+            self._show("SPICE", len(found), len(numbers))
+        return tuple(found)
+
+    def _check(self, spice: SpiceEngine, index: int) -> Check:
+        drawn = self._circuit(index)
+        outputs, problems = spice.answers(drawn)
+        try:
+            expected, moved = self.ode.settled(drawn, self._few, 0.1 * self._plan.tolerance)
+        except GraphError as error:
+            return Check(index, None, None, None, str(error))
+        difference = np.abs(outputs - expected)
+        allowed = self._plan.tolerance * max(1.0, float(np.abs(expected).max(initial=0.0)))
+        known = bool(np.isfinite(difference).all())
+        return Check(
+            index, float(difference.max()) if known else None, allowed, moved,
+            problems[0] if problems else None,
+        )  # fmt: skip
+
+    def alone(self) -> tuple[Sensitivity, ...]:
+        """What each effect does alone, the strongest first; nothing where there is only one."""
+        plan = self._plan
+        names = [name for name in plan.variations.active if name != "device"]
+        if plan.engine == SpiceEngine.name or not plan.alone or len(names) < 2:
+            return ()
+        count = min(plan.alone, plan.runs)
+        found: list[Sensitivity] = []
+        for number, name in enumerate(names):
+            circuit = drawer(self._model, plan.variations.only([name]), plan.seed)
+            circuits: list[Circuit] = []
+
+            def work(index: int, circuit: Callable[[int], Draw] = circuit) -> Circuit:
+                return self._by_equations(index, circuit)
+
+            def keep(done: Circuit, circuits: list[Circuit] = circuits, at: int = number) -> None:
+                circuits.append(done)
+                self._show("one effect alone", at * count + len(circuits), len(names) * count)
+
+            self._each(range(count), work, keep)
+            found.append(Sensitivity.of(name, circuits, self.judge.ideal_metric))
+        return tuple(sorted(found, key=lambda each: -each.rms_error))
