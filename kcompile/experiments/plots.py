@@ -54,6 +54,7 @@ def _circuits(found: Experiment) -> Figure:
         _lines(axes, found, str(quantity), float(np.median(known)))
         axes.set_xlabel(_label(str(quantity), found.task))
         axes.set_ylabel("circuits")
+        axes.locator_params(axis="x", nbins=5)
         axes.legend()
     figure.suptitle(f"{plain_title(found.model)}: {found.runs} circuits, {found.samples} samples")
     return figure
@@ -78,10 +79,11 @@ def _effects(found: Experiment) -> Figure:
     figure = Figure(figsize=(6.4, 1.2 + 0.42 * len(effects)), layout="constrained")
     axes = figure.add_subplot()
     axes.barh([each.effect for each in effects], [each.rms_error for each in effects], color=BLUE)
-    together = found.spreads.get("rms_error")
-    if together is not None:
-        axes.axvline(together.mean, color=GREY, ls="--", label="all together")
-        axes.legend()
+    squares = [c.rms_error**2 for c in found.circuits if math.isfinite(c.rms_error)]
+    if squares:
+        together = math.sqrt(sum(squares) / len(squares))
+        axes.axvline(together, color=GREY, ls="--", label="all together")
+        axes.legend(loc="lower right")
     axes.set_xlabel("rms error of the read-outs, software units")
     axes.set_title(f"{plain_title(found.model)}: each effect alone")
     return figure
