@@ -9,8 +9,8 @@ import sys
 import kcompile
 
 FUNCTIONS = {
-    "compile", "evaluate", "inspect", "load", "pyspice_circuit", "sample", "simulate", "verify",
-    "write_netlist",
+    "compile", "evaluate", "inspect", "load", "montecarlo", "pyspice_circuit", "sample", "simulate",
+    "sweep", "verify", "write_netlist",
 }  # fmt: skip
 CLASSES = {
     "CompileOptions", "Compiled", "KcompileError", "Model", "Report", "Scale", "Simulation",

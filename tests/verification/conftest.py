@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from simulators import real_ngspice
 
+from kcompile import ledger
 from kcompile.simulation import Ngspice
-from kcompile.verification import journal
 
 
 @pytest.fixture(scope="session")
@@ -35,5 +35,5 @@ def unreliable(ngspice: Ngspice, tmp_path: Path) -> Path:
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of unfinished verifications, empty."""
     folder = tmp_path / "state"
-    monkeypatch.setenv(journal.VARIABLE, str(folder))
+    monkeypatch.setenv(ledger.VARIABLE, str(folder))
     return folder
