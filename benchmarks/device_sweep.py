@@ -1,9 +1,10 @@
 """How far each device family is from ideal, against its own parameters: ``docs/devices.md``.
 
 ``python -m benchmarks.device_sweep`` runs every law that switches and diodes can build on a seeded
-network of 6 nodes, sweeps one parameter at a time, and prints the tables in Markdown. Errors are
-the largest at the network's nodes after T = 1, against the ODE, relative to the largest output.
-The same circuits of ideal sources come first: below their errors no device can be told from ideal.
+network of 6 nodes, and tanh laws of transistors, sweeps one parameter at a time, and prints the
+tables in Markdown. Errors are the largest at the network's nodes after T = 1, against the ODE,
+relative to the largest output. The same circuits of ideal sources come first: below their errors no
+device can be told from ideal.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ LAWS = (
     "relu_diff", "relu_affine", "shift_relu", "shift_leaky_relu", "leaky_relu_affine",
     "conductance",
 )  # fmt: skip
+TANH_LAWS = ("tanh_diff", "tanh_affine")
 NODES = 6
 DEGREES = (4, 8, 16, 32)
 
@@ -45,6 +47,15 @@ SWEEPS = (
     Sweep("diode", "cj", "c0", (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)),
     Sweep("diode", "n", "", (10.0, 1.0, 1e-1, 1e-2, 1e-3), (("cj", 1e-2),)),
     Sweep("diode", "rs", "v0/i0", (1e1, 1e0, 1e-1, 1e-2, 1e-3), (("cj", 1e-2), ("n", 1e-3))),
+)
+
+TANH_SWEEPS = (
+    Sweep("bjt", "bf", "", (1e1, 1e2, 1e3, 1e4, 1e5, 1e6)),
+    Sweep("bjt", "re", "v0/i0", (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)),
+    Sweep("bjt", "cje", "c0", (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)),
+    Sweep("bjt", "cjc", "c0", (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)),
+    Sweep("bjt", "bf", "", (1e2, 1e3, 1e4, 1e5, 1e6), (("mirrors", 1),)),
+    Sweep("bjt", "vaf", "V", (1e2, 1e3, 1e4, 1e5, 1e6, 1e7), (("mirrors", 1),)),
 )
 
 
@@ -116,6 +127,11 @@ def main() -> None:
     print(row("ideal", [each.error("ideal", {}) for each in cases]), flush=True)
     for sweep in SWEEPS:
         print(f"{heading(sweep)}\n{header(sweep.parameter, LAWS)}", flush=True)
+        for value, errors in sweep_rows(sweep, cases):
+            print(row(f"{value:g}", errors), flush=True)
+    cases = [case(law) for law in TANH_LAWS]
+    for sweep in TANH_SWEEPS:
+        print(f"{heading(sweep)}\n{header(sweep.parameter, TANH_LAWS)}", flush=True)
         for value, errors in sweep_rows(sweep, cases):
             print(row(f"{value:g}", errors), flush=True)
     print(f"\n### `switch`: nodes of a fully connected layer\n\n{header('roff', DEGREES)}")

@@ -78,7 +78,7 @@ def _edges(circuit: Circuit) -> Iterator[tuple[object, ...]]:
 
 def _environment(circuit: Circuit) -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(circuit.family.folder),
+        loader=jinja2.FileSystemLoader(circuit.family.folders),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
@@ -88,7 +88,7 @@ def _environment(circuit: Circuit) -> jinja2.Environment:
 
 def _looped(circuit: Circuit) -> Iterator[str]:
     environment = _environment(circuit)
-    row = (circuit.family.folder / "relu_diff.j2").read_text()
+    row = (circuit.family.folders[0] / "relu_diff.j2").read_text()
     names = ", ".join(FIELDS)
     template = environment.from_string(f"{{% for {names} in edges %}}{row}{{% endfor %}}")
     yield template.render(edges=_edges(circuit), gate=None)

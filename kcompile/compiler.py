@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -36,20 +37,25 @@ STEPS = 200
 """The simulator's step is at most a layer's duration divided by this."""
 
 
+_ABSOLUTE_ZERO = -273.15
+"""Degrees Celsius."""
+
+
 @dataclass(frozen=True)
 class CompileOptions:
     """How to compile.
 
     Args:
         scale: the unit system.
-        device: device family; None: ``switch`` for piecewise-linear laws up to 20,000 edges
-            (with ``-O0`` or ``-O1``), else ``ideal``.
+        device: device family, or ``FAMILY:PRESET``; None: ``switch`` for piecewise-linear laws up
+            to 20,000 edges (with ``-O0`` or ``-O1``), else ``ideal``.
         opt_level: 0, 1, 2, all exact, or 3, which approximates; None: what suits the family.
         single_deck: all layers in one transient, with gated currents.
         parameters: device parameters by name, in the units that the family states.
         pdk: a folder of further device families.
         approximation: how far ``-O3`` may go, and over which voltages it holds; the functions of
             ``kcompile`` find it from the trajectories of the samples. Other levels need none.
+        temperature: of the circuit, degrees Celsius; None: 27, the simulators' own, unsaid.
     """
 
     scale: Scale = Scale()
@@ -59,6 +65,7 @@ class CompileOptions:
     parameters: Mapping[str, float] = field(default_factory=dict[str, float])
     pdk: Path | None = None
     approximation: Approximation | None = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)
@@ -220,11 +227,13 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
     layers = lower(graph, family, options.scale, single=options.single_deck, parameters=values)
     circuit = Circuit(
         layers,
-        Family(family.name, family.folder, values, family.dialect),
+        Family(family.name, family.folders, values, family.dialect, family.supplies),
         tuple(graph.outputs.tolist()),
         graph.inputs,
         options.scale.v0,
-        simulator_options(options.scale, klu=family.klu, dialect=family.dialect),
+        simulator_options(
+            options.scale, klu=family.klu, dialect=family.dialect, temperature=options.temperature
+        ),
         STEPS,
         _header(model, options, note, passes),
         single_deck(layers) if options.single_deck else None,
@@ -249,7 +258,11 @@ def require_simulated(options: CompileOptions) -> CompileOptions:
 
 
 def simulator_options(
-    scale: Scale, *, klu: bool = True, dialect: str = "ngspice"
+    scale: Scale,
+    *,
+    klu: bool = True,
+    dialect: str = "ngspice",
+    temperature: float | None = None,
 ) -> dict[str, float | None]:
     """Simulator options derived from the units, so that answers do not depend on the scale.
 
@@ -260,9 +273,12 @@ def simulator_options(
         scale: the unit system.
         klu: whether to ask for the KLU solver (ngspice before 42 ignores the word).
         dialect: whose options.
+        temperature: of the circuit, degrees Celsius; None: left at the simulator's 27.
     """
+    said: dict[str, float | None] = {} if temperature is None else {"temp": temperature}
     if dialect == "spectre":
         return {
+            **said,
             "reltol": 1e-6,
             "vabstol": 1e-9 * scale.v0,
             "iabstol": 1e-9 * scale.i0,
@@ -270,6 +286,7 @@ def simulator_options(
         }
     return {
         **({"klu": None} if klu else {}),
+        **said,
         "reltol": 1e-6,
         "abstol": 1e-9 * scale.i0,
         "vntol": 1e-9 * scale.v0,
@@ -285,6 +302,8 @@ def _resolve(graph: Graph, options: CompileOptions) -> tuple[CompileOptions, Fam
     level, chosen = options.opt_level, options.device
     if level is not None:
         check_level(level)
+    if options.temperature is not None:
+        _check_temperature(options.temperature)
     why = "as asked for"
     if chosen is None:
         linear = all(batch.phi.piecewise_linear for p in graph.phases for batch in p.batches)
@@ -300,6 +319,14 @@ def _resolve(graph: Graph, options: CompileOptions) -> tuple[CompileOptions, Fam
     level = family.default_level if level is None else level
     note = f"device family {family.name} at -O{level} ({why})"
     return replace(options, device=chosen, opt_level=level), family, note
+
+
+def _check_temperature(celsius: float) -> None:
+    if not (math.isfinite(celsius) and celsius > _ABSOLUTE_ZERO):
+        raise UsageError(
+            f"the temperature is {celsius!r} degrees Celsius", where="--temperature",
+            hint=f"give a number above {_ABSOLUTE_ZERO}",
+        )  # fmt: skip
 
 
 def _bound_note(passes: tuple[PassRecord, ...]) -> str:
@@ -325,5 +352,10 @@ def _header(
         f"units: {scale.v0!r} V, {scale.i0!r} A, {scale.c0!r} F; "
         f"one software time unit is {scale.time_unit!r} s",
         f"{note}{parameters}",
+        *(
+            ()
+            if options.temperature is None
+            else (f"temperature: {options.temperature!r} degrees Celsius",)
+        ),
         *((_bound_note(passes),) if options.opt_level == BOUNDED else ()),
     )

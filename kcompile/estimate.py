@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from kcompile.ir import EdgeBatch, Graph, Phase, Phi, unordered_pairs
+from kcompile.lower import PRESET_SIGN
 
 _POINTS, _ITERATIONS = 220, 630
 """Time points and Newton iterations of a layer, at 200 steps."""
@@ -164,6 +165,25 @@ def _drawn_out(memory: float, seconds: float, iterations: float) -> Callable[[_C
     return devices
 
 
+_RECTIFIER, _PAIR_OF_TRANSISTORS = (9300.0, 1.45e-6, 4.0), (16500.0, 3.0e-6, 0.7)
+"""Bytes, seconds an iteration and iterations of an edge of diodes, and of transistors; mirrors of
+transistors take three times the bytes."""
+
+
+def _transistors(layer: _Counts) -> _Devices:
+    """A family that draws out tanh edges with transistors, and others as the diodes' does."""
+    pairs = layer.edges(Phi.TANH)
+    if pairs == 0:
+        return _drawn_out(*_RECTIFIER)(layer)
+    rest = layer.phase.edges - layer.plain - pairs + layer.edges(Phi.LEAKY_RELU)
+    return _Devices(
+        pairs + rest + layer.plain,
+        pairs * _PAIR_OF_TRANSISTORS[0] + rest * _RECTIFIER[0] + layer.plain * _VCCS[0],
+        pairs * _PAIR_OF_TRANSISTORS[1] + rest * _RECTIFIER[1] + layer.plain * _VCCS[1],
+        _RECTIFIER[2] if rest else _PAIR_OF_TRANSISTORS[2],
+    )
+
+
 def _whole(layer: _Counts) -> _Devices:
     edges, curved = layer.phase.edges, layer.edges(Phi.TANH)
     return _Devices(1, edges * _EDGE, curved * 8e-9)
@@ -186,7 +206,8 @@ _FAMILIES: Mapping[str, Callable[[_Counts], _Devices]] = {
     "native-pair": _pairwise,
     "native-edge": _edgewise,
     "switch": _drawn_out(4200.0, 0.75e-6, 1.0),
-    "diode": _drawn_out(9300.0, 1.45e-6, 4.0),
+    "diode": _drawn_out(*_RECTIFIER),
+    "bjt": _transistors,
 }
 _WITHOUT_TANH = frozenset({"switch", "diode"})
 
@@ -199,9 +220,10 @@ def simulating(graph: Graph, device: str, opt_level: int) -> SimulationCost | No
 
     Args:
         graph: after the passes of its level, or before: then edges that could be merged count, too.
-        device: the family.
+        device: the family; a preset of it takes the same.
         opt_level: of the passes; from 2 on edges are joined where the family has tables.
     """
+    device = device.partition(PRESET_SIGN)[0]
     make = _FAMILIES.get(device)
     tanh = any(batch.phi is Phi.TANH for phase in graph.phases for batch in phase.batches)
     if make is None or (tanh and device in _WITHOUT_TANH):

@@ -37,7 +37,7 @@ def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
     from kcompile import __version__
     from kcompile.errors import SimulatorError
     from kcompile.files import write_json
-    from kcompile.lower import family_names
+    from kcompile.lower import family_names, preset_names
     from kcompile.resources import data_folder
     from kcompile.simulation import find_ngspice
 
@@ -50,6 +50,7 @@ def doctor(*, ngspice: Path | None, json_file: Path | None) -> None:
             rows.append((name, "missing", use))
     rows.append(("compiled kernel", *_kernel()))
     rows.append(("device families", ", ".join(family_names()), str(data_folder("pdk"))))
+    rows.append(("presets", ", ".join(preset_names()), "--device FAMILY:PRESET"))
     missing: SimulatorError | None = None
     simulator: Ngspice | None = None
     try:

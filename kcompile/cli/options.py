@@ -40,7 +40,7 @@ compile_options = _add(
     click.option("--v0", type=float, help="Volts per software voltage unit."),
     click.option("--i0", type=float, help="Amperes per software current unit."),
     click.option("--c0", type=float, help="Farads per software capacitance unit."),
-    click.option("--device", help="Device family; `kcompile doctor` lists them."),
+    click.option("--device", help="Device family, or FAMILY:PRESET; `kcompile doctor` lists them."),
     click.option(
         "-O", "opt_level", type=int,
         help="Optimisation: 0 literal, 1 clean, 2 fast, 3 approximate, within a stated bound.",
@@ -51,6 +51,7 @@ compile_options = _add(
         help="Device parameter, in the unit its family states (repeatable).",
     ),
     click.option("--pdk", type=FILE, help="Folder with device families of your own."),
+    click.option("--temperature", type=float, help="Of the circuit, degrees Celsius [27]."),
 )  # fmt: skip
 
 simulator_options = _add(
@@ -131,6 +132,7 @@ def make_compile_options(
     single_deck: bool,
     parameters: tuple[str, ...],
     pdk: Path | None,
+    temperature: float | None,
 ) -> CompileOptions:
     """The compile options that the shared options ask for.
 
@@ -151,6 +153,7 @@ def make_compile_options(
         single_deck,
         dict(_parameter(text) for text in parameters),
         pdk,
+        temperature=temperature,
     )
 
 

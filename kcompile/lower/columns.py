@@ -57,7 +57,7 @@ def edge_columns(
     ``p, q``  terminals between which the current flows out of p, into q: s and d, or d
               and s where w is negative
     ``x, y``  controlling nodes of a diff edge: s and d, or d and s where a is negative
-    ``w``     A, signed
+    ``w, aw`` A, signed, and its absolute value
     ``a, b``  1/V, signed
     ``c``     the constant in the argument
     ``g``     S, transconductance ``|w*a|`` of a diff edge, from (x, y) to (p, q)
@@ -107,6 +107,7 @@ def edge_columns(
             "x": ends(src, dst, a),
             "y": ends(dst, src, a),
             "w": numbers(lambda k: k.w * scale.i0),
+            "aw": numbers(lambda k: np.abs(k.w) * scale.i0),
             "a": numbers(lambda k: k.a / scale.v0),
             "b": numbers(lambda k: k.b / scale.v0),
             "c": numbers(lambda k: k.c),

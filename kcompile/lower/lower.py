@@ -61,7 +61,7 @@ def lower(
     if single:
         _check_single(graph)
     values = family.values(scale, {}) if parameters is None else parameters
-    files = tuple(_file(family.folder / name) for name in family.files)
+    files = tuple(_file(path) for path in family.files)
     layers: list[Layer] = []
     for index, phase in enumerate(graph.phases):
         builder = _Builder(

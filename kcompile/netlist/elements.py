@@ -39,15 +39,18 @@ class Family:
 
     Args:
         name: of the family.
-        folder: where its row templates lie.
+        folders: where its row templates lie; the first that has one is taken.
         parameters: values of its parameters in SI units.
         dialect: what its decks are written in, one of ``DIALECTS``.
+        supplies: names of its supply nodes and of the voltage sources that feed them; the
+            parameters of the same names are their volts.
     """
 
     name: str
-    folder: Path
+    folders: tuple[Path, ...]
     parameters: Mapping[str, float]
     dialect: str = "ngspice"
+    supplies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,11 @@ _VALUED = {
     "H": ("CurrentControlledVoltageSource", 3),
 }
 """PySpice's class for a letter, where a number follows that many nodes and sources."""
-_MODELLED = {"S": ("VoltageControlledSwitch", 4), "D": ("Diode", 2)}
+_MODELLED = {
+    "S": ("VoltageControlledSwitch", 4),
+    "D": ("Diode", 2),
+    "Q": ("BipolarJunctionTransistor", 3),
+}
 """The same, where the name of a model follows."""
 
 
@@ -42,7 +46,8 @@ def to_pyspice(circuit: Circuit, layer: int = 1, initial: ArrayLike | None = Non
     Its elements, models and simulator options are those of the layer's deck, with the same names
     and numbers; the options stand in its ``raw_spice``, and so does every line for which PySpice
     has no element. Simulate it with ``use_initial_condition=True``, to the layer's ``duration``, in
-    steps of at most ``duration / circuit.steps``.
+    steps of at most ``duration / circuit.steps``, and at the circuit's temperature: PySpice's
+    ``simulator`` sets one of its own, 27 degrees Celsius where it is told none.
 
     Args:
         circuit: layers of their own (not a single deck).
@@ -117,6 +122,8 @@ def _lines(circuit: Circuit, layer: int) -> Iterator[str]:
     """Models and elements; a continued line or a subcircuit is one piece, comments are left out."""
     rows = RowFormats(circuit.family)
     yield from _pieces(rows.models())
+    for name in circuit.family.supplies:
+        yield f"{name.capitalize()} {name} 0 {circuit.family.parameters[name]!r}"
     for table in circuit.layers[layer - 1].tables:
         for chunk in rows.of(table).chunks(table.columns, table.count):
             yield from _pieces(chunk)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
@@ -55,21 +56,20 @@ class RowFormats:
 
     def __init__(self, family: Family) -> None:
         self._family = family
-        self._environment = SandboxedEnvironment(
-            loader=jinja2.FileSystemLoader(family.folder),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            autoescape=False,
-        )
+        self._environments = [_environment(family.folders[k:]) for k in range(len(family.folders))]
         self._formats: dict[tuple[str, str | None], RowFormat] = {}
 
     def models(self) -> str:
-        """The family's ``.model`` lines, with its parameters filled in; empty if it has none."""
-        if not (self._family.folder / "models.j2").is_file():
-            return ""
-        return self._render("models.j2", {})
+        """The family's ``.model`` lines, with its parameters filled in; empty if it has none.
+
+        Those of the family that it extends come first.
+        """
+        found = (
+            self._render("models.j2", {}, k)
+            for k, folder in reversed(list(enumerate(self._family.folders)))
+            if (folder / "models.j2").is_file()
+        )
+        return "".join(text if text.endswith("\n") else f"{text}\n" for text in found)
 
     def of(self, table: ElementTable) -> RowFormat:
         """The format of a table's rows.
@@ -79,6 +79,12 @@ class RowFormats:
         """
         key = (table.template, table.gate)
         if key not in self._formats:
+            hidden = table.columns.keys() & self._family.parameters.keys()
+            if hidden:
+                raise PdkError(
+                    f"parameter {min(hidden)} is called like a column",
+                    where=self._family.folders[0], hint="give it another name",
+                )  # fmt: skip
             marked = {name: f"{_OPEN}{name}{_CLOSE}" for name in table.columns}
             text = self._render(table.template, {**marked, "gate": table.gate})
             text = text if text.endswith("\n") else f"{text}\n"
@@ -86,7 +92,7 @@ class RowFormats:
             if not set(pieces[1::2]) <= marked.keys():
                 raise PdkError(
                     "a column is changed before it is printed",
-                    where=self._family.folder / table.template,
+                    where=self._place(table.template),
                     hint="columns can only be printed; calculate with parameters",
                 )
             literal = [piece.replace("%", "%%") for piece in pieces[::2]]
@@ -96,15 +102,35 @@ class RowFormats:
             self._formats[key] = RowFormat("%s".join(literal), tuple(pieces[1::2]), letters)
         return self._formats[key]
 
-    def _render(self, template: str, context: Mapping[str, object]) -> str:
-        where = self._family.folder / template
+    def _place(self, template: str, first: int = 0) -> Path:
+        """The file of a template."""
+        folders = self._family.folders[first:]
+        return next((f for f in folders if (f / template).is_file()), folders[0]) / template
+
+    def _render(self, template: str, context: Mapping[str, object], first: int = 0) -> str:
+        """A template of the folders from number ``first`` on, filled in."""
         try:
-            return self._environment.get_template(template).render(
-                {**self._family.parameters, **context}
+            return (
+                self._environments[first]
+                .get_template(template)
+                .render({**self._family.parameters, **context})
             )
         except (
             jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError,
             TypeError, ValueError,
         ) as error:  # fmt: skip
             # Expressions of a template raise whatever Python raises.
-            raise PdkError(f"{type(error).__name__}: {error}", where=where) from error
+            raise PdkError(
+                f"{type(error).__name__}: {error}", where=self._place(template, first)
+            ) from error
+
+
+def _environment(folders: Sequence[Path]) -> SandboxedEnvironment:
+    return SandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(folders),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )

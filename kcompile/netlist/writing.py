@@ -97,8 +97,8 @@ class Writer:
             name: of the file.
             template: of the dialect.
             **context: what the template may name, besides ``circuit``, ``models``, ``libraries``
-                (compiled ones) and the functions ``rows``, ``capacitors``, ``injections`` and
-                ``measured``.
+                (compiled ones) and the functions ``rows``, ``capacitors``, ``injections``,
+                ``supplies`` and ``measured``.
         """
         stream = self._environment.get_template(template).generate(
             circuit=self.circuit,
@@ -107,6 +107,7 @@ class Writer:
             capacitors=self._capacitors,
             injections=self._injections,
             measured=self._measured,
+            supplies=self._supplies,
             libraries=self._libraries(),
             **context,
         )
@@ -206,6 +207,13 @@ class Writer:
         for line in injection_lines(layer):
             self.elements["I"] += 1
             yield line
+
+    def _supplies(self) -> Iterator[tuple[str, float]]:
+        """The names of the supplies and their voltages."""
+        family = self.circuit.family
+        self.elements["V"] += len(family.supplies)
+        for name in family.supplies:
+            yield name, family.parameters[name]
 
     def _measured(self, layer: Layer) -> tuple[int, ...]:
         """The nodes whose final voltages a layer's own deck prints."""

@@ -25,6 +25,7 @@ FloatArray: TypeAlias = NDArray[np.float64]
 _HINT = "look at the simulator's log beside it"
 _NEXT_PLOT = re.compile(rb"Title: [^\n]*\r?\nDate: ")
 _VOLTAGE = re.compile(r"v\(([^()]+)\)")
+_BRANCH = "#branch"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,8 @@ class Waveforms:
     """What a transient analysis computed.
 
     Args:
-        names: V vectors in lower case; the voltage of node ``n1`` is called ``n1``.
+        names: V vectors in lower case; the voltage of node ``n1`` is called ``n1``, the current
+            through a source ``vcc``, into its positive end, ``i(vcc)``.
         time: ``float64[P]``, seconds.
         values: ``float64[P, V]``, volts (amperes where a name is a current's).
         truncated: the file ended before all the points that its header promised.
@@ -59,6 +61,11 @@ class Waveforms:
             SimulationFailed: there is no such vector.
         """
         return self.voltages((node,))[:, 0]
+
+    def current(self, source: str) -> FloatArray | None:
+        """The current into the positive end of a source, ``float64[P]``; None: not saved."""
+        column = self._index.get(f"i({source.lower()})")
+        return None if column is None else self.values[:, column]
 
     def voltages(self, nodes: Sequence[str]) -> FloatArray:
         """The voltages of K nodes, ``float64[P, K]``.
@@ -267,6 +274,8 @@ def _quoted(data: bytes) -> str:
 
 def _normalised(name: str) -> str:
     name = name.lower()
+    if name.endswith(_BRANCH):
+        return f"i({name.removesuffix(_BRANCH)})"
     match = _VOLTAGE.fullmatch(name)
     return match[1] if match else name
 

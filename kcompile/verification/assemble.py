@@ -106,7 +106,7 @@ def assemble(findings: Findings) -> Report:
         ),
         samples=tuple(_sample(run, errors) for run in findings.runs),
         summary=_summary(findings, spice, errors),
-        energy={},
+        energy=_energy(findings.runs),
         provenance=_provenance(findings),
         notes=(*_notes(findings), *training_note),
         exit_status=_exit_status(verdict, findings),
@@ -177,7 +177,7 @@ def _sample(run: SampleRun, errors: OutputErrors) -> SampleSection:
     known = bool(np.isfinite(largest))
     return SampleSection(
         run.index, run.status, largest if known else None, rms if known else None, run.seconds,
-        run.attempts, run.earlier or None, run.steps,
+        run.attempts, run.earlier or None, run.steps, run.supply_energy,
     )  # fmt: skip
 
 
@@ -195,6 +195,12 @@ def _summary(findings: Findings, spice: FloatArray, errors: OutputErrors) -> Sum
         max(times, default=None),
         _task_metrics(findings, spice),
     )
+
+
+def _energy(runs: tuple[SampleRun, ...]) -> dict[str, float]:
+    """What the supplies delivered, the mean over the samples; nothing where there are none."""
+    known = [run.supply_energy for run in runs if run.supply_energy is not None]
+    return {"measured_supply_j": float(np.mean(known))} if known else {}
 
 
 def _task_metrics(findings: Findings, spice: FloatArray) -> dict[str, TaskMetric]:

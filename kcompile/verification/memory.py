@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kcompile.compiler import Compiled
 from kcompile.errors import UsageError
-from kcompile.estimate import FAMILIES, compiling, simulating, verifying
+from kcompile.estimate import compiling, simulating, verifying
 from kcompile.ir import Graph
 
 _MOST_COMPACT = ("native", 2)
@@ -79,7 +79,7 @@ def check_simulating(compiled: Compiled, workers: Workers, available: float | No
 def _simulators(compiled: Compiled, device: str, count: int) -> float | None:
     """Bytes of some simulators of the network built of a family."""
     level = compiled.opt_level if device == compiled.device else _MOST_COMPACT[1]
-    found = simulating(compiled.graph, device, level) if device in FAMILIES else None
+    found = simulating(compiled.graph, device, level)
     return None if found is None else count * found.memory_bytes
 
 

@@ -144,7 +144,8 @@ class ReferenceSection:
 class SampleSection:
     """One sample: ``ok`` or how its simulation failed; its errors at the read-outs.
 
-    ``earlier`` says what went wrong at a first attempt; ``steps`` a layer, None: as the decks say.
+    ``earlier`` says what went wrong at a first attempt; ``steps`` a layer, None: as the decks say;
+    ``supply_energy_j`` is what the supplies delivered, where the device family has any.
     """
 
     index: int
@@ -155,6 +156,7 @@ class SampleSection:
     attempts: int = 1
     earlier: str | None = None
     steps: int | None = None
+    supply_energy_j: float | None = _left_out_where_none()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from kcompile.simulation import (
 from kcompile.verification.circuits import require_osdi
 from kcompile.verification.inputs import check_inputs
 from kcompile.verification.metrics import node_labels
+from kcompile.verification.supplies import supply_energy
 
 TIMEOUT = 3600.0
 """Seconds that one simulation may take by default."""
@@ -79,6 +80,8 @@ class SampleRun:
         steps: the step cap was a layer's duration divided by this; None: as the decks say.
         wave_error: the largest error of any node at any time, software units; None: not looked at.
         left_ranges: whether voltages left the ranges that an approximation was made for.
+        supply_energy: joules that the supplies delivered; None: the device family has none, or the
+            decks do not save their currents.
     """
 
     index: int
@@ -95,6 +98,7 @@ class SampleRun:
     steps: int | None = None
     wave_error: float | None = None
     left_ranges: bool = False
+    supply_energy: float | None = None
 
 
 def make_jobs(
@@ -161,12 +165,13 @@ def read_run(compiled: Compiled, index: int, result: JobResult, *, printed: bool
     problem = None if result.ok else result.reason or str(result.status)
     status = str(result.status)
     count = len(compiled.model.graph.outputs)
-    outputs, inference_time = np.full(count, np.nan), None
+    outputs, inference_time, energy = np.full(count, np.nan), None, None
     # A run that only stopped early or late has an answer, which is worth reporting.
     if result.ok or result.status is Status.STOPPED_EARLY:
         try:
             outputs = final_outputs(compiled, result.waveforms)
             inference_time = sum(float(wave.time[-1]) for wave in result.waveforms.values())
+            energy = supply_energy(compiled.circuit.family, result.waveforms)
             problem = problem or _times(compiled, result.waveforms)
             if printed:
                 problem = problem or _printed(compiled, outputs, result.printed)
@@ -177,7 +182,7 @@ def read_run(compiled: Compiled, index: int, result: JobResult, *, printed: bool
         index, status, problem if result.folder is None else f"{problem} (see {result.folder})",
         outputs, inference_time, result.seconds, result.time_points, result.iterations,
         finished=result.ok or result.status is Status.STOPPED_EARLY,
-        attempts=result.attempts, earlier=result.earlier,
+        attempts=result.attempts, earlier=result.earlier, supply_energy=energy,
     )  # fmt: skip
 
 

@@ -64,7 +64,9 @@ def test_inspect_says_what_is_in_it(tmp_path: Path) -> None:
     batch = model.graph.phases[0].batches[0]
     assert said["phases"][0]["ranges"]["a"] == [batch.a.min(), batch.a.max()]
     costs = {(cost["device_family"], cost["opt_level"]): cost for cost in said["estimates"]}
-    assert {device for device, _ in costs} == {"ideal", "native", "native-pair", "native-edge"}
+    assert {device for device, _ in costs} == {
+        "ideal", "native", "native-pair", "native-edge", "bjt",
+    }  # fmt: skip
     assert costs["ideal", 0]["devices"] == 48
     assert costs["ideal", 2]["devices"] == 24 + 6
     assert costs["native", 2]["devices"] == 2
@@ -111,6 +113,7 @@ def test_doctor_says_what_there_is(tmp_path: Path, ngspice: Ngspice) -> None:
     assert said["ngspice"]["note"] == str(ngspice.path)
     assert all(feature in said["ngspice"]["version"] for feature in ngspice.features)
     assert said["device families"]["version"] == ", ".join(family_names())
+    assert "diode:1n4148" in said["presets"]["version"]
     for name in ("numpy", "scipy", "torch", "PySpice", "matplotlib"):
         assert re.search(rf"^ {name} +{re.escape(said[name]['version'])}", done.stdout, re.M)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import pytest
 from simulators import built_devices, real_ngspice
 
 import kcompile
-from benchmarks.device_sweep import SWEEPS, Case, case, heading
+from benchmarks import device_transfer
+from benchmarks.device_sweep import SWEEPS, TANH_LAWS, TANH_SWEEPS, Case, case, heading
 from kcompile.compiler import CompileOptions, compile_model
 from kcompile.errors import PdkError
 from kcompile.frontend import Model
 from kcompile.ir import EdgeBatch, Graph, Phase, validate
-from kcompile.lower import Form, read_family
+from kcompile.lower import Form, Parameter, preset_names, read_family
 from kcompile.lower.columns import edge_columns
 from kcompile.units import Scale
 
@@ -37,27 +39,41 @@ def _ngspice() -> None:
 def two_edges(kind: str) -> Model:
     """The two edges of which the page shows decks."""
     a, b = (2.0, -0.75) if kind == "affine" else (1.0, -1.0)
-    edges = EdgeBatch("relu", [1, 2], [2, 1], [0.5, -0.5], a, b, 0.25)
+    edges = EdgeBatch("tanh" if kind == "tanh" else "relu", [1, 2], [2, 1], [0.5, -0.5], a, b, 0.25)
     return Model(validate(Graph((Phase(2, 1.0, (edges,)),), 2, [2])), "test")
 
 
 @pytest.mark.parametrize(("words", "lines"), [(b[1], b[2]) for b in BLOCKS if b[0] == "spice"])
 def test_deck_lines_are_real(words: str, lines: str, tmp_path: Path) -> None:
-    family, kind, level = words.split()
+    family, kind, level, *given = words.split()
     if family.startswith("native"):
         built_devices()
-    options = CompileOptions(device=family, opt_level=int(level), scale=Scale(1.0, 1.0, 1.0))
+    parameters = {name: float(value) for name, _, value in (g.partition("=") for g in given)}
+    options = CompileOptions(
+        device=family, opt_level=int(level), scale=Scale(1.0, 1.0, 1.0), parameters=parameters
+    )
     compile_model(two_edges(kind), options).write(tmp_path, np.zeros(2))
     assert f"\n{lines}" in (tmp_path / "layer1.cir").read_text()
 
 
-@pytest.mark.parametrize("name", ["switch", "diode", "native"])
+def limit(parameter: Parameter) -> str:
+    if math.isinf(parameter.minimum):
+        return "any"
+    return ">= 0" if parameter.minimum_allowed else "> 0"
+
+
+@pytest.mark.parametrize("name", ["switch", "diode", "bjt", "native"])
 def test_parameters_are_those_of_the_family(name: str) -> None:
     section = PAGE[PAGE.index(f"## `{name}`\n") :].partition("\n## ")[0]
-    told = re.findall(r"^\| `(\w+)` +\| (\S*) +\| (\S+) +\| (>=?) 0 +\| (.*?) +\|$", section, re.M)
+    told = re.findall(
+        r"^\| `(\w+)` +\| (\S*) +\| (\S+) +\| (>=? 0|any) +\| (.*?) +\|$", section, re.M
+    )
+    family = read_family(name)
+    base = dict(read_family("diode").parameters) if name == "bjt" else {}
     assert told == [
-        (p.name, p.unit, f"{p.default:g}", ">=" if p.minimum_allowed else ">", p.description)
-        for p in read_family(name).parameters.values()
+        (p.name, p.unit, f"{p.default:g}", limit(p), p.description)
+        for p in family.parameters.values()
+        if base.get(p.name) != p
     ]
 
 
@@ -69,7 +85,13 @@ def test_every_column_and_every_key_is_told() -> None:
     columns = set(edge_columns(one, ["0", "n1", "n2"], ["0", "1"], Scale()))
     assert columns | {"points", "gate"} <= told
     keys = {field.name for field in fields(Form)} - {"template", "phi"}  # told in one row
-    assert keys | {"title", "default_level", "klu", "grain"} <= told
+    assert keys | {"title", "default_level", "klu", "grain", "extends", "supplies"} <= told
+    assert "`[presets.NAME]`" in section
+
+
+def test_every_preset_is_told() -> None:
+    rows = re.findall(r"^\| `(\w+:[\w-]+)` +\|", PAGE, re.M)
+    assert set(rows) == set(preset_names())
 
 
 def title(sweep) -> str:
@@ -77,8 +99,8 @@ def title(sweep) -> str:
 
 
 def test_every_sweep_has_its_table() -> None:
-    assert {title(sweep) for sweep in SWEEPS} <= set(TABLES)
-    for sweep in SWEEPS:
+    assert {title(sweep) for sweep in (*SWEEPS, *TANH_SWEEPS)} <= set(TABLES)
+    for sweep in (*SWEEPS, *TANH_SWEEPS):
         rows = TABLES[title(sweep)][2:]
         assert [float(row[0]) for row in rows] == list(sweep.values)
 
@@ -109,6 +131,32 @@ def test_the_tables_are_real(sweep, shifted: Case) -> None:
         told = float(row[column])
         parameters = {**dict(sweep.others), sweep.parameter: float(row[0])}
         assert shifted.error(sweep.family, parameters) == pytest.approx(told, rel=0.1)
+
+
+@pytest.mark.parametrize("sweep", TANH_SWEEPS, ids=title)
+def test_the_tables_of_transistors_are_real(sweep) -> None:
+    head, _, *rows = TABLES[title(sweep)]
+    errors = np.array(rows, dtype=float)[:, 1:]
+    assert (errors[0] / errors[-1] >= 200).all()
+    for row in (rows[0], rows[2]):
+        for law in TANH_LAWS:
+            told = float(row[head.index(law)])
+            parameters = {**dict(sweep.others), sweep.parameter: float(row[0])}
+            assert case(law).error(sweep.family, parameters) == pytest.approx(told, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "sweep", device_transfer.SWEEPS, ids=lambda sweep: device_transfer.heading(sweep).strip("*")
+)
+def test_the_transfer_tables_are_real(sweep: device_transfer.Sweep) -> None:
+    _, _, *rows = TABLES[device_transfer.heading(sweep).strip("*")]
+    assert [float(row[0]) for row in rows] == list(sweep.values)
+    for row in (rows[0], rows[-1]):
+        parameters = {**sweep.setting.parameters, sweep.parameter: float(row[0])}
+        curve = device_transfer.transfer(replace(sweep.setting, parameters=parameters))
+        # Of a relative tolerance of 1e-6, the last digits are not those of every ngspice.
+        told = [float(value) for value in row[1:]]
+        assert curve.errors == pytest.approx(told, rel=0.1, abs=1e-6)
 
 
 def test_the_forward_drop_does_not_enter_the_static_law(shifted: Case) -> None:

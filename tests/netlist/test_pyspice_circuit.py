@@ -47,7 +47,7 @@ def lines(text: str, first: str) -> list[str]:
         try:
             return repr(float(word))
         except ValueError:
-            return re.sub(r"^I=", "i=", word)
+            return re.sub(r"^[IV]=", lambda found: found[0].lower(), word)
 
     found = re.findall(rf"^{first}.*$", text, re.M)
     return sorted(" ".join(map(plain, line.split())) for line in found)
@@ -64,7 +64,8 @@ def last_voltages(text: str, folder: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("device", "phi"), [("switch", "relu"), ("diode", "leaky_relu"), ("ideal", "tanh")]
+    ("device", "phi"),
+    [("switch", "relu"), ("diode", "leaky_relu"), ("ideal", "tanh"), ("bjt", "tanh")],
 )
 @pytest.mark.usefixtures("installed")
 def test_every_line_of_the_deck_is_an_element(device: str, phi: str, tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_every_line_of_the_deck_is_an_element(device: str, phi: str, tmp_path: P
     circuit.write(tmp_path, V0)
     built = circuit.to_pyspice(1, V0)
     text, layer = str(built), (tmp_path / "layer1.cir").read_text()
-    assert lines(text, "[BDFGIRSV]") == lines(layer, "[BDFGIRSV]")
+    assert lines(text, "[BDFGIQRSV]") == lines(layer, "[BDFGIQRSV]")
     # PySpice writes a model's parameters in brackets, in alphabetical order.
     models = [
         sorted(line.replace("(", "").replace(")", "").split())
@@ -88,10 +89,10 @@ def test_every_line_of_the_deck_is_an_element(device: str, phi: str, tmp_path: P
     assert [built.element(f"C{k}").initial_condition for k in (1, 2, 3)] == [0.05, -0.025, 0.0]
 
 
-@pytest.mark.parametrize("device", ["switch", "diode", "ideal"])
+@pytest.mark.parametrize("device", ["switch", "diode", "ideal", "bjt"])
 @pytest.mark.usefixtures("installed")
 def test_ngspice_gets_the_same_voltages_from_it(device: str, tmp_path: Path) -> None:
-    circuit = compiled(device)
+    circuit = compiled(device, "tanh" if device == "bjt" else "relu")
     ours = kcompile.simulate(circuit, V0[:2], ngspice=real_ngspice().path)
     voltages = V0
     for number, layer in enumerate(circuit.circuit.layers, 1):

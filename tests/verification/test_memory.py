@@ -61,7 +61,7 @@ def test_estimates_are_near_what_was_measured(
 
 
 def test_estimates_count_the_devices_that_there_are() -> None:
-    for phi, families in (("relu", FAMILIES), ("tanh", ("ideal", "native-pair"))):
+    for phi, families in (("relu", FAMILIES), ("tanh", ("ideal", "native-pair", "bjt"))):
         for device in families:
             for level in (0, 2):
                 model = make_model(phi=phi, nodes=(4, 5))
@@ -81,7 +81,15 @@ def test_before_the_passes_the_same_devices_are_expected() -> None:
 def test_nothing_is_said_of_what_is_unknown() -> None:
     assert simulating(image("tanh").graph, "switch", 0) is None
     assert simulating(image().graph, "mine", 0) is None
+    assert simulating(image().graph, "mine:fast", 0) is None
     assert simulating(image().graph, "veriloga", 0) is None
+
+
+def test_a_preset_takes_what_its_family_takes() -> None:
+    graph = make_model(phi="relu", nodes=(4,)).graph
+    preset, family = simulating(graph, "diode:1n4148", 0), simulating(graph, "diode", 0)
+    assert preset is not None
+    assert preset == family
 
 
 def built(device: str, level: int) -> Compiled:
