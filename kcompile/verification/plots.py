@@ -18,6 +18,7 @@ from kcompile.ir import FloatArray
 from kcompile.pictures import BLUE, GREY, ORANGE, RED, STYLE, Plots, plain_title
 from kcompile.quantities import si_prefix
 from kcompile.verification.evidence import Evidence
+from kcompile.verification.thinning import error_limits, some_nodes, some_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def draw(evidence: Evidence, title: str) -> Plots:
 def waveforms(evidence: Evidence, title: str) -> Figure:
     """The circuit's waveforms of the read-out nodes over those of the ODE, one sample."""
     figure, axes, size = _time_axes(evidence)
-    nodes = _some(evidence.nodes)
+    nodes = some_nodes(evidence.nodes, MOST_CURVES)
     for curve, node in enumerate(nodes):
         colour = _CURVES[curve]
         for wave in evidence.waves:
@@ -113,7 +114,7 @@ def error_over_time(evidence: Evidence, title: str) -> Figure:
         label=f"allowed at the end: {evidence.allowed:.2g}",
     )  # fmt: skip
     axes.set_yscale("log")
-    _log_limits(axes, [*every, *read], evidence.allowed)
+    axes.set_ylim(*error_limits(np.concatenate([*every, *read]), evidence.allowed))
     axes.set_ylabel("|SPICE - ODE| (software units)")
     axes.set_title(f"{title}: error over time, sample {evidence.sample}", loc="left")
     axes.legend(
@@ -129,11 +130,8 @@ def outputs(evidence: Evidence, title: str) -> Figure:
     known = np.isfinite(evidence.spice).all(axis=1)
     x, y = evidence.reference[known].ravel(), evidence.spice[known].ravel()
     total = len(x)
-    if total > MOST_POINTS:
-        chosen = np.linspace(0, total - 1, MOST_POINTS).astype(int)
-        # What was left out must not hide the worst point.
-        chosen = np.union1d(chosen, [int(np.argmax(np.abs(y - x)))])
-        x, y = x[chosen], y[chosen]
+    chosen = some_points(np.abs(y - x), MOST_POINTS)
+    x, y = x[chosen], y[chosen]
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     alpha = float(np.clip(40 / np.sqrt(len(x)), 0.15, 0.85))
@@ -234,23 +232,6 @@ def _legend_of_styles(axes: Axes, nodes: tuple[int, ...]) -> None:
     axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.4)
 
 
-def _some(nodes: tuple[int, ...]) -> tuple[int, ...]:
-    """At most ten of the nodes, evenly chosen."""
-    if len(nodes) <= MOST_CURVES:
-        return nodes
-    last = len(nodes) - 1
-    return tuple(nodes[round(k * last / (MOST_CURVES - 1))] for k in range(MOST_CURVES))
-
-
 def _positive(values: FloatArray) -> FloatArray:
     """Values that a logarithmic axis can show; a gap elsewhere."""
     return np.where(values > 0, values, np.nan)
-
-
-def _log_limits(axes: Axes, curves: list[FloatArray], allowed: float) -> None:
-    values = np.concatenate(curves)
-    values = values[np.isfinite(values) & (values > 0)]
-    top = max(float(values.max(initial=0.0)), allowed)
-    # The first instants have next to no error: they must not stretch the axis over ten decades.
-    low = float(np.quantile(values, 0.02)) if values.size else allowed / 1e3
-    axes.set_ylim(max(min(low, allowed) / 3, top * 1e-10), top * 6)

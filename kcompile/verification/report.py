@@ -1,4 +1,4 @@
-"""The report of a verification: what ``report.json`` says, and the pictures beside it."""
+"""The report of a verification: what ``report.json`` says, and what is shown of it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from kcompile.verification.sections import (
 
 SCHEMA = "kcompile.report/1"
 FILE = "report.json"
+PAGE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,15 @@ class Report:
         return {"schema": self.schema, **encode(self)}
 
     def write(self, folder: Path | str) -> tuple[Path, ...]:
-        """Writes ``report.json`` and the pictures, all of them or none.
+        """Writes ``report.json``, ``report.html`` and the pictures, all of them or none.
+
+        A report that was read from a file has waveforms no more: ``report.json`` alone is written.
 
         Args:
             folder: made where it is missing.
 
         Returns:
-            The files, ``report.json`` first.
+            The files, ``report.json`` first, then ``report.html``.
 
         Raises:
             StorageError: one cannot be written.
@@ -105,9 +108,25 @@ class Report:
         folder = Path(folder)
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
         with filled(folder) as staging:
-            pictures = () if self.evidence is None else self.plot().save(staging)
+            names = [FILE]
             write_text(staging / FILE, text + "\n")
-        return (folder / FILE, *(folder / picture.name for picture in pictures))
+            if self.evidence is not None:
+                write_text(staging / PAGE, self.html())
+                names += [PAGE, *(picture.name for picture in self.plot().save(staging))]
+        return tuple(folder / name for name in names)
+
+    def html(self) -> str:
+        """The report as one HTML page with everything in it: figures, charts, tables.
+
+        It needs no network and no other file. The same report gives the same bytes.
+
+        Raises:
+            UsageError: the report was read from a file, which has no arrays.
+            StorageError: the installation lacks the page's template.
+        """
+        from kcompile.verification.html import render
+
+        return render(self, self._evidence())
 
     def write_outputs(self, path: Path | str) -> Path:
         """Writes ``inputs [S, Nin]``, ``spice [S, M]`` and ``reference [S, M]`` as an .npz file.
