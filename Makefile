@@ -11,7 +11,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup verify test check lint types contracts format golden golden-update bench \
-	ngspice constraints dist clean
+	ngspice browser constraints dist clean
 
 help:  ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -21,7 +21,7 @@ setup: .venv/stamp .tools/stamp  ## The Python environment in .venv, the compile
 verify: setup  ## Simulate every golden case and compare it with its reference
 	$(BIN)/kcompile verify
 
-test: setup  ## Run the tests (PYTEST="-k name" replaces its arguments)
+test: setup browser  ## Run the tests (PYTEST="-k name" replaces its arguments)
 	$(BIN)/python -m pytest $(PYTEST)
 
 check: lint types contracts test  ## All that must pass before a commit lands
@@ -51,6 +51,9 @@ bench: setup  ## Measure ours against the baselines; writes bench.json
 ngspice:  ## Put a current ngspice (KLU, OSDI) into .tools where the system's is older than 45
 	@$(require-python)
 	@$(PYTHON) scripts/fetch_ngspice.py
+
+browser:  ## Put a headless Chromium, in which tests look at HTML reports, on a Debian system
+	@sh scripts/system_packages.sh browser
 
 constraints: .venv/stamp  ## Write constraints.txt anew from the environment in .venv
 	@sed '/^[^#]/,$$d' constraints.txt > constraints.new

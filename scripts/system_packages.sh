@@ -1,9 +1,9 @@
 #!/bin/sh
-# Sees to it that the system has what its argument names: some ngspice, or some C++ compiler. Where
-# there is none, it installs the system's package with apt-get (as root or through sudo) or brew.
+# Sees to it that the system has what its argument names: some ngspice, some C++ compiler, or some
+# Chromium that the tests can look at pages with. Where there is none, it installs the system's package with apt-get (as root or through sudo) or brew.
 # Where that cannot be done, one line says what to do.
 #
-#     system_packages.sh ngspice|compiler
+#     system_packages.sh ngspice|compiler|browser
 # shellcheck disable=SC2086 # $root, $patience and $debian are several words each
 set -u
 
@@ -32,8 +32,15 @@ compiler)
     debian=g++
     if [ -n "${CXX:-}" ] || has c++ g++ clang++; then exit 0; fi
     ;;
+browser)
+    what="Chromium (the tests then do not look at HTML reports)"
+    by_hand="Chromium, or name one in KCOMPILE_BROWSER,"
+    debian=chromium-headless-shell
+    if [ -n "${KCOMPILE_BROWSER:-}" ] ||
+        has chromium-headless-shell chromium chromium-browser google-chrome; then exit 0; fi
+    ;;
 *)
-    echo "usage: system_packages.sh ngspice|compiler" >&2
+    echo "usage: system_packages.sh ngspice|compiler|browser" >&2
     exit 2
     ;;
 esac

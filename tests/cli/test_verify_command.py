@@ -133,9 +133,11 @@ def check_table(stdout: str, report: Path) -> None:
         assert re.search(rf"^ {label} +{value} *$", stdout, re.M), stdout
     written = [line.removeprefix("wrote ") for line in stdout.splitlines() if "wrote" in line]
     assert written == [
-        str(report / name) for name in ("report.json", "waveforms.png", "error.png", "outputs.png")
+        str(report / name)
+        for name in ("report.json", "report.html", "waveforms.png", "error.png", "outputs.png")
     ]
-    for name in written[1:]:
+    assert Path(written[1]).read_text().startswith("<!DOCTYPE html>")
+    for name in written[2:]:
         assert Path(name).read_bytes().startswith(b"\x89PNG")
     assert set(files(report)) == {Path(name).name for name in written}
 

@@ -16,6 +16,7 @@ from packaging.version import Version
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TARGETS = (
     "help", "setup", "verify", "test", "check", "golden", "golden-update", "bench", "ngspice",
+    "browser",
 )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ class Machine:
         return [word for line in lines for word in line.split()[1:] if word in PACKAGES]
 
 
-PACKAGES = ("g++", "ngspice", "libngspice0")
+PACKAGES = ("g++", "ngspice", "libngspice0", "chromium-headless-shell")
 
 
 @pytest.fixture
@@ -49,7 +49,12 @@ def machine(tmp_path: Path) -> Machine:
 
 
 @pytest.mark.parametrize(
-    ("what", "packages"), [("compiler", ["g++"]), ("ngspice", ["ngspice", "libngspice0"])]
+    ("what", "packages"),
+    [
+        ("compiler", ["g++"]),
+        ("ngspice", ["ngspice", "libngspice0"]),
+        ("browser", ["chromium-headless-shell"]),
+    ],
 )
 def test_root_installs_what_is_missing(machine: Machine, what: str, packages: list[str]) -> None:
     machine.program("apt-get")
@@ -60,7 +65,14 @@ def test_root_installs_what_is_missing(machine: Machine, what: str, packages: li
 
 @pytest.mark.parametrize(
     ("what", "program"),
-    [("compiler", "g++"), ("compiler", "clang++"), ("compiler", "c++"), ("ngspice", "ngspice")],
+    [
+        ("compiler", "g++"),
+        ("compiler", "clang++"),
+        ("compiler", "c++"),
+        ("ngspice", "ngspice"),
+        ("browser", "chromium"),
+        ("browser", "google-chrome"),
+    ],
 )
 def test_what_is_there_is_left_alone(machine: Machine, what: str, program: str) -> None:
     machine.program("apt-get")
@@ -70,7 +82,8 @@ def test_what_is_there_is_left_alone(machine: Machine, what: str, program: str) 
 
 
 @pytest.mark.parametrize(
-    ("what", "variable"), [("compiler", "CXX"), ("ngspice", "KCOMPILE_NGSPICE")]
+    ("what", "variable"),
+    [("compiler", "CXX"), ("ngspice", "KCOMPILE_NGSPICE"), ("browser", "KCOMPILE_BROWSER")],
 )
 def test_a_program_that_the_user_names_is_enough(
     machine: Machine, what: str, variable: str
@@ -88,7 +101,7 @@ def test_lists_that_cannot_be_updated_are_no_obstacle(machine: Machine) -> None:
     assert machine.installed() == ["g++"]
 
 
-@pytest.mark.parametrize("what", ["compiler", "ngspice"])
+@pytest.mark.parametrize("what", ["compiler", "ngspice", "browser"])
 @pytest.mark.parametrize("obstacle", ["no root", "no apt-get", "apt-get fails"])
 def test_what_cannot_be_installed_is_one_warning(
     machine: Machine, what: str, obstacle: str
@@ -102,7 +115,8 @@ def test_what_cannot_be_installed_is_one_warning(
     assert done.returncode == 0
     warning = done.stderr.strip().splitlines()[-1]
     assert warning.startswith("warning: no ")
-    assert ("g++" if what == "compiler" else "ngspice") in warning
+    named = {"compiler": "g++", "ngspice": "ngspice", "browser": "Chromium"}
+    assert named[what] in warning
 
 
 def test_an_argument_that_it_does_not_know_is_an_error(machine: Machine) -> None:

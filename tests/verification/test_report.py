@@ -184,7 +184,10 @@ def test_pictures_and_arrays_are_written_beside_it(tmp_path):
     evidence = make_evidence()
     report = make_report(evidence=evidence)
     names = [path.name for path in report.write(tmp_path)]
-    assert names == ["report.json", "waveforms.png", "error.png", "outputs.png"]
+    assert names == [
+        "report.json", "report.html", "waveforms.png", "error.png", "outputs.png",
+    ]  # fmt: skip
+    assert (tmp_path / "report.html").read_text() == report.html()
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)
     report.write_outputs(tmp_path / "x.npz")
     with np.load(tmp_path / "x.npz", allow_pickle=False) as arrays:
@@ -201,6 +204,8 @@ def test_a_report_from_a_file_has_nothing_to_draw(tmp_path):
         report.plot()
     with pytest.raises(UsageError, match="no waveforms"):
         report.write_outputs(tmp_path / "x.npz")
+    with pytest.raises(UsageError, match="no waveforms"):
+        report.html()
     assert report.write(tmp_path / "again") == (tmp_path / "again" / "report.json",)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ class Gauge:
 def gauge(report: Report) -> Gauge | None:
     """How the largest error compares with what is allowed; None where no sample has a result."""
     error, allowed = report.summary.max_abs_error, report.allowed
-    if error is None:
+    if error is None or not math.isfinite(error):
         return None
     share = error / allowed
     times = f"{100 * share:.2g} % of" if share < 1 else f"{share:.3g} times"
