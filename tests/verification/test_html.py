@@ -302,6 +302,9 @@ def test_nested_figures_have_their_units():
     ]
 
 
+LETTERS = st.one_of(
+    st.sampled_from("<>&\"'{}%-!"), st.characters(codec=None, exclude_characters="/")
+)
 HOSTILE = '<script>alert(1)</script>" onload="x" \'&amp;{{ 7*7 }}{% raw %}'
 
 
@@ -337,7 +340,7 @@ def test_no_text_becomes_markup(tags: list[str]):
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(st.characters(codec=None), min_size=1, max_size=12).filter(lambda t: "/" not in t))
+@given(st.text(LETTERS, min_size=1, max_size=12))
 def test_any_text_leaves_the_page_whole(tags: list[str], text: str):
     page = hostile_page(text)
     assert [e.tag for e in parse(page)] == tags
