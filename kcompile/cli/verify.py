@@ -44,7 +44,7 @@ _GOLDEN_OPTIONS = ("checkpoint", "ngspice", "jobs", "json_file")
     show_default=True,
     help="Largest error allowed, relative to max(1, largest output).",
 )
-@click.option("--report", type=FILE, help="Folder for report.json and plots.")
+@click.option("--report", type=FILE, help="Folder for report.html, report.json and plots.")
 @click.option("--outputs", type=FILE, help="Write inputs, spice and reference here as .npz.")
 @click.option("--fresh", is_flag=True, help="Forget what an interrupted run had finished.")
 @click.option("--force", is_flag=True, help="Start although the memory will hardly do.")
