@@ -207,6 +207,14 @@ def test_samples_are_a_table_that_sorts(pages: dict[str, str]):
     assert [c.attributes["data-sort"] for c in cells[2::5]] == ["1e-05", "-1.0"]
 
 
+def test_energy_of_supplies_is_a_column_where_it_was_measured():
+    report = make_report(evidence=make_evidence())
+    first, second = report.samples
+    report = replace(report, samples=(replace(first, supply_energy_j=1.4e-10), second))
+    found = table(parse(report.html()), "Errors at the read-out nodes")
+    assert [row[-1] for row in found] == ["energy of the supplies", "140 pJ", "-"]
+
+
 def test_of_many_samples_the_worst_are_shown(pages: dict[str, str]):
     page = parse(pages["classification of many samples"])
     found = table(page, "Errors at the read-out nodes")

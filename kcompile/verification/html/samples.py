@@ -43,6 +43,8 @@ def sample_table(samples: Sequence[SampleSection]) -> SampleTable:
     columns = _COLUMNS
     if any(sample.steps is not None for sample in samples):
         columns += _STEPS
+    if any(sample.supply_energy_j is not None for sample in samples):
+        columns += _ENERGY
     if any(sample.attempts > 1 for sample in samples):
         columns += _ATTEMPTS
     rows = tuple(tuple(cell(sample) for _, cell in columns) for sample in shown)
@@ -75,6 +77,12 @@ _COLUMNS: tuple[_Column, ...] = (
     ("time", lambda s: _number(s.seconds, format_si(s.seconds, "s", 3))),
 )
 _STEPS: tuple[_Column, ...] = (("steps a layer", lambda s: _steps(s.steps)),)
+_ENERGY: tuple[_Column, ...] = (
+    (
+        "energy of the supplies",
+        lambda s: _number(s.supply_energy_j, format_si(s.supply_energy_j, "J")),
+    ),
+)
 _ATTEMPTS: tuple[_Column, ...] = (
     ("attempts", lambda s: _number(s.attempts, str(s.attempts))),
     ("at first", lambda s: _text(s.earlier or "")),
