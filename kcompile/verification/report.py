@@ -186,6 +186,9 @@ class Report:
         ]
         if simulator.acceleration is not None and simulator.calibration is not None:
             rows.insert(3, ("ran as", _ran_as(simulator.acceleration, simulator.calibration)))
+        supplied = self.energy.get("measured_supply_j")
+        if supplied is not None:
+            rows.append(("energy from the supplies, a sample", format_si(supplied, "J")))
         for name, metric in summary.task_metrics.items():
             both = f"{metric.software:.5g} in software, {metric.spice:.5g} in SPICE"
             text = f"{both}, agreement {metric.agreement:.4g}"
