@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kcompile.experiments import Experiment, Plan, Sweep
     from kcompile.tasks.evaluation import Evaluation
     from kcompile.tasks.sampling import Drawn
+    from kcompile.variations import Variations
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +223,7 @@ def verify(
     timeout: float = 3600.0,
     seed: int = 0,
     command: str | None = None,
+    variations: Variations | None = None,
     resume: bool = True,
     force: bool = False,
     on_progress: Progress | None = None,
@@ -246,6 +249,8 @@ def verify(
         timeout: seconds that one simulation may take.
         seed: of drawn inputs.
         command: the command line, for the report.
+        variations: imperfections of the circuit, which the seed draws. The verdict compares SPICE
+            with the equations of that circuit; the report says how far it is from the ideal one.
         resume: whether many samples go on where an interrupted run of the same ones stopped.
         force: whether to start although the memory will hardly do.
         on_progress: hears the stage, how much of it is done, and of how much.
@@ -259,7 +264,12 @@ def verify(
         InputError, PdkError, DeckError: something given is bad.
         SimulatorNotFound: there is no simulator.
     """
-    return verify_model(
+    job: Callable[..., Report] = verify_model
+    if variations is not None and variations.active:
+        from kcompile.experiments import verify_drawn
+
+        job = partial(verify_drawn, variations=variations)
+    return job(
         _model(model), _options(options, scale, fields), inputs=inputs, samples=samples,
         data=_folder(data), tolerance=tolerance, deck=deck, simulator=simulator, ngspice=ngspice,
         jobs=jobs, timeout=timeout, seed=seed, command=command, resume=resume, force=force,

@@ -357,5 +357,6 @@ def _header(
             if options.temperature is None
             else (f"temperature: {options.temperature!r} degrees Celsius",)
         ),
+        *(() if model.imperfections is None else (f"imperfections: {model.imperfections}",)),
         *((_bound_note(passes),) if options.opt_level == BOUNDED else ()),
     )

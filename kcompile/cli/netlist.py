@@ -15,6 +15,7 @@ from kcompile.cli.options import (
     json_option,
     make_compile_options,
     seed_option,
+    vary_option,
 )
 
 
@@ -23,6 +24,7 @@ from kcompile.cli.options import (
 @click.option("-o", "--output", type=FILE, help="Folder for the decks [NAME-deck].")
 @click.option("--inputs", type=FILE, help="One sample as .npy or .npz [the task's first, else 0].")
 @data_option
+@vary_option
 @checkpoint_options
 @compile_options
 @seed_option
@@ -36,6 +38,7 @@ def netlist(
     config: Path | None,
     law: str | None,
     duration: float | None,
+    vary: tuple[str, ...],
     seed: int,
     json_file: Path | None,
     **compiling: Any,
@@ -50,12 +53,18 @@ def netlist(
     """
     import kcompile
     from kcompile.files import write_json
+    from kcompile.variations import read_variations
     from kcompile.verification import choose_inputs, read_inputs
 
+    variations = read_variations(vary)
     options = make_compile_options(**compiling)
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     given = None if inputs is None else read_inputs(inputs, model)
     chosen = choose_inputs(model, given, 1, seed, data)
+    if variations.active:
+        from kcompile.experiments import drawn_circuit
+
+        model, options = drawn_circuit(model, options, variations, seed, timed=True)
     compiled = kcompile.compile(model, options, inputs=chosen.inputs)
     deck = kcompile.write_netlist(compiled, output, inputs=chosen.inputs)
     for note in (*model.notes, *compiled.notes, f"{chosen.note}; {deck.inputs} holds the first"):

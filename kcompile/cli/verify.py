@@ -21,6 +21,7 @@ from kcompile.cli.options import (
     make_compile_options,
     seed_option,
     simulator_options,
+    vary_option,
 )
 from kcompile.cli.progress import stages
 from kcompile.errors import UsageError
@@ -50,6 +51,7 @@ _GOLDEN_OPTIONS = ("checkpoint", "ngspice", "jobs", "json_file")
 @click.option("--force", is_flag=True, help="Start although the memory will hardly do.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what each simulator does.")
 @click.option("--deck", type=FILE, help="Judge the decks in this folder as they lie.")
+@vary_option
 @checkpoint_options
 @compile_options
 @simulator_options
@@ -68,6 +70,7 @@ def verify(
     force: bool,
     verbose: bool,
     deck: Path | None,
+    vary: tuple[str, ...],
     config: Path | None,
     law: str | None,
     duration: float | None,
@@ -89,8 +92,10 @@ def verify(
         return
     import kcompile
     from kcompile.files import write_json
+    from kcompile.variations import read_variations
     from kcompile.verification import read_inputs
 
+    variations = read_variations(vary)
     options = make_compile_options(**compiling)
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     given = None if inputs is None else read_inputs(inputs, model)
@@ -98,7 +103,8 @@ def verify(
         result = kcompile.verify(
             model, options=options, inputs=given, samples=samples, data=data, tolerance=tolerance,
             deck=deck, simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout, seed=seed,
-            command=shlex.join(["kcompile", *sys.argv[1:]]), resume=not fresh, force=force,
+            command=shlex.join(["kcompile", *sys.argv[1:]]), variations=variations,
+            resume=not fresh, force=force,
             on_progress=show, on_status=show.status, on_worker=_tell_worker if verbose else None,
         )  # fmt: skip
     for note in result.notes:

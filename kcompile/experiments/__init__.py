@@ -4,6 +4,7 @@ from kcompile.experiments.judging import Specification, Spread, Yield
 from kcompile.experiments.montecarlo import Plan, run_montecarlo
 from kcompile.experiments.result import Check, Circuit, Experiment, Sensitivity
 from kcompile.experiments.sweep import Point, Sweep, parse_values, run_sweep
+from kcompile.experiments.verified import drawn_circuit, verify_drawn
 
 __all__ = [
     "Check",
@@ -16,7 +17,9 @@ __all__ = [
     "Spread",
     "Sweep",
     "Yield",
+    "drawn_circuit",
     "parse_values",
     "run_montecarlo",
     "run_sweep",
+    "verify_drawn",
 ]

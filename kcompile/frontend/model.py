@@ -89,6 +89,7 @@ class Model:
         samples: the first samples of the task's test split, where the file carries them.
         sample_width: how many numbers one sample has, where those that exceed the graph's inputs
             are cut off.
+        imperfections: what the circuit has of them, one line; None: it is the ideal one.
     """
 
     graph: Graph
@@ -104,6 +105,7 @@ class Model:
     notes: tuple[str, ...] = ()
     samples: Samples | None = None
     sample_width: int | None = None
+    imperfections: str | None = None
 
     @property
     def generative(self) -> bool:

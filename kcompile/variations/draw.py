@@ -78,7 +78,10 @@ def draw(
     if thermal:
         variations = variations.without([Temperature.name])
     graph = varied(model.graph, variations, chance)
-    return Draw(model if graph is model.graph else replace(model, graph=graph), variations, chance)
+    if graph is not model.graph:
+        said = f"{variations}; seed {seed}, circuit {index}"
+        model = replace(model, graph=graph, imperfections=said)
+    return Draw(model, variations, chance)
 
 
 def varied(graph: Graph, variations: Variations, chance: Chance) -> Graph:

@@ -122,6 +122,13 @@ class Variations:
         # An effect with one of its numbers at the default must not lose it.
         return Variations.from_mapping(changed)
 
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{name}.{key}={value:g}"
+            for name, numbers in self.to_mapping().items()
+            for key, value in numbers.items()
+        )
+
     def to_mapping(self) -> dict[str, dict[str, float]]:
         """What ``from_mapping`` takes: the numbers that differ from their defaults."""
         found = {name: effect.to_dict() for name, effect in self.effects.items()}

@@ -46,6 +46,7 @@ class Report:
             ``report.json`` has them.
         energy: energy figures; empty where none were computed.
         notes: what a reader should know.
+        variations: imperfections that the circuit was given, and what they cost; empty without.
         exit_status: 0 pass, 1 fail, 4 when no simulation of our own decks finished at all (1 in a
             report that was read from a file).
         evidence: the numbers behind it; None for a report that was read from a file.
@@ -63,6 +64,7 @@ class Report:
     energy: Mapping[str, Any]
     provenance: ProvenanceSection
     notes: tuple[str, ...] = ()
+    variations: Mapping[str, Any] = field(default_factory=dict[str, Any])
     schema: str = SCHEMA
     exit_status: int = field(default=1, compare=False, metadata={"stored": False})
     evidence: Evidence | None = field(
@@ -196,6 +198,7 @@ class Report:
                 low, high = metric.agreement_interval
                 text += f" (95 % interval {low:.4g} to {high:.4g})"
             rows.append((name, text))
+        rows += _imperfections(self.variations)
         rows.append(("verdict", self.verdict if self.reason is None else f"fail: {self.reason}"))
         return tuple(rows)
 
@@ -205,6 +208,19 @@ class Report:
                 "a report from a file has no waveforms", hint="verify the network again"
             )
         return self.evidence
+
+
+def _imperfections(variations: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which imperfections the circuit has, and how far they take it from the ideal network."""
+    if not variations:
+        return []
+    rows = [("imperfections", f"{', '.join(variations['effects'])}; seed {variations['seed']}")]
+    if (error := variations.get("from_ideal")) is not None:
+        text = f"{error['max_abs_error']:.3g} at most, rms {error['rms_error']:.3g}"
+        rows.append(("from the ideal network", text))
+    if (metric := variations.get("metric")) is not None:
+        rows.append((metric["name"], f"{metric['ideal']:.5g} ideal, {metric['spice']:.5g} here"))
+    return rows
 
 
 def _ran_as(acceleration: AccelerationSection, calibration: CalibrationSection) -> str:
