@@ -53,18 +53,17 @@ class OdeEngine:
         return self._own.solver
 
     def answers(self, drawn: Draw, finer: int = 1) -> FloatArray:
-        """The read-outs ``float64[S, M]``; not finite where the voltages run away.
+        """The read-out nodes ``float64[S, M]``; not finite where the voltages run away.
 
         Args:
             drawn: the circuit.
             finer: how many times as many steps to take.
         """
         initial = drawn.initial_voltages(self.inputs)
-        outputs = self._solver.outputs(drawn.model.graph, initial, finer * self.steps)
-        return drawn.read_out(outputs)
+        return self._solver.outputs(drawn.model.graph, initial, finer * self.steps)
 
     def settled(self, drawn: Draw, samples: int, allowed: float) -> tuple[FloatArray, float]:
-        """The first read-outs of one circuit as exactly as a comparison wants, and their error.
+        """The first samples' read-out nodes as exactly as a comparison wants, and their error.
 
         Args:
             drawn: the circuit.
@@ -77,7 +76,7 @@ class OdeEngine:
         initial = drawn.initial_voltages(self.inputs)[:samples]
         graph = drawn.model.graph
         steps, moved = settled_steps(self._solver, graph, initial, allowed)
-        return drawn.read_out(self._solver.outputs(graph, initial, 2 * steps)), moved
+        return self._solver.outputs(graph, initial, 2 * steps), moved
 
 
 class SpiceEngine:
@@ -114,7 +113,7 @@ class SpiceEngine:
         self._jobs, self._timeout = jobs, timeout
 
     def answers(self, drawn: Draw) -> tuple[FloatArray, tuple[str, ...]]:
-        """The read-outs ``float64[S, M]``, NaN for a sample that failed, and why samples failed."""
+        """The read-out nodes ``float64[S, M]``, NaN for a sample that failed, and why some did."""
         parameters = {**self.options.parameters, **drawn.variations.device}
         compiled = compile_model(drawn.model, replace(self.options, parameters=parameters))
         initial = drawn.initial_voltages(self.inputs)
@@ -124,7 +123,7 @@ class SpiceEngine:
                 compiled, folder, initial, self.program, jobs=self._jobs, timeout=self._timeout
             )
         problems = tuple(f"sample {run.index}: {run.problem}" for run in runs if run.problem)
-        return drawn.read_out(np.stack([run.outputs for run in runs])), problems
+        return np.stack([run.outputs for run in runs]), problems
 
 
 def drawer(

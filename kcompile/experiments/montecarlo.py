@@ -241,27 +241,27 @@ class _Run:
         if circuit is None and (index < _ALWAYS_CHECKED or index % CHECK_EVERY == 0):
             finer = self.ode.answers(drawn, finer=2)
             moved = float(np.abs(finer - outputs).max()) if np.isfinite(finer).all() else None
-        return self._judged(index, outputs, time.perf_counter() - began, moved)
+        return self._judged(drawn, outputs, time.perf_counter() - began, moved)
 
     def _by_spice(self, index: int) -> Circuit:
         assert self._spice is not None
         began = time.perf_counter()
-        outputs, problems = self._spice.answers(self._circuit(index))
+        drawn = self._circuit(index)
+        outputs, problems = self._spice.answers(drawn)
         problem = problems[0] if problems else None
-        return self._judged(index, outputs, time.perf_counter() - began, None, problem)
+        return self._judged(drawn, outputs, time.perf_counter() - began, None, problem)
 
     def _judged(
         self,
-        index: int,
+        drawn: Draw,
         outputs: FloatArray,
         seconds: float,
         moved: float | None,
         problem: str | None = None,
     ) -> Circuit:
-        largest, rms = self.judge.errors(outputs)
-        return Circuit(
-            index, largest, rms, self.judge.value(outputs), seconds, moved, problem
-        )  # fmt: skip
+        read = drawn.read_out(outputs)
+        index, errors, value = drawn.chance.index, self.judge.errors(read), self.judge.value(read)
+        return Circuit(index, *errors, value, seconds, moved, problem)
 
     def checks(self) -> tuple[Check, ...]:
         """Some of the circuits in SPICE, compared with their equations."""

@@ -130,6 +130,8 @@ def parse_values(text: str) -> tuple[float, ...]:
         if not 2 <= count <= _MOST or len(parts) > 4 or parts[3:] not in ([], ["log"]):
             raise ValueError
         if parts[3:]:
+            if not (start > 0 and stop > 0):
+                raise ValueError
             return tuple(np.geomspace(start, stop, count).tolist())
         return tuple(np.linspace(start, stop, count).tolist())
     except (ValueError, IndexError):

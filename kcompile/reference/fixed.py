@@ -58,7 +58,7 @@ class FixedSteps:
         layer = kernels.compiled_phase(graph, index, wiring=self._wiring)
         if phase.injected is not None:
             return _rk4(graph, index, _Compiled(layer), start, steps)
-        v = np.ascontiguousarray(start.T)
+        v = np.array(start.T, order="C")  # of its own: it is moved on in place
         layer.rk4(v, phase.duration, steps)
         return np.ascontiguousarray(v.T)
 

@@ -1,0 +1,204 @@
+"""Monte Carlo: repeatable, resumable, and in SPICE the same circuits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from circuits import make_model
+from simulators import every_ngspice, real_ngspice
+
+import kcompile
+from kcompile.errors import UsageError
+from kcompile.experiments import Plan, montecarlo
+from kcompile.experiments.engines import OdeEngine, SpiceEngine
+from kcompile.reference import solve
+from kcompile.variations import draw, read_variations
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+FRIEDMAN = GOLDEN / "friedman" / "model.safetensors"
+INPUTS = np.array([[0.3, -0.4], [1.0, 0.5], [-0.6, 0.1]])
+SOME = read_variations(
+    ["mismatch.gain=0.03", "mismatch.offset=0.02", "capacitors.mismatch=0.02", "stuck.open=0.02",
+     "leakage.conductance=0.02", "output.conductance=0.01", "input.noise=0.01", "readout.bits=8",
+     "readout.span=4"]
+)  # fmt: skip
+
+
+def same(one, other) -> bool:
+    return [replace(c, seconds=0) for c in one.circuits] == [
+        replace(c, seconds=0) for c in other.circuits
+    ]
+
+
+def test_the_same_plan_gives_the_same_circuits_however_many() -> None:
+    model = make_model()
+    plan = Plan(SOME, runs=30, alone=0)
+    few, many = (
+        kcompile.montecarlo(model, replace(plan, runs=runs), inputs=INPUTS) for runs in (10, 30)
+    )
+    assert same(few, replace(many, circuits=many.circuits[:10]))
+    other = kcompile.montecarlo(model, replace(plan, seed=1), inputs=INPUTS)
+    assert not same(many, other)
+    assert many.spreads["rms_error"].count == 30
+    assert many.failed == 0
+
+
+def test_without_effects_circuits_are_the_ideal_one() -> None:
+    found = kcompile.montecarlo(make_model(), Plan(read_variations([]), runs=3), inputs=INPUTS)
+    assert [c.max_error for c in found.circuits] == [0.0, 0.0, 0.0]
+    assert found.sensitivities == ()
+
+
+def test_the_fast_answers_are_those_of_the_reference() -> None:
+    model = make_model(phi="tanh")
+    engine = OdeEngine(model, INPUTS, 1e-3)
+    for index in range(5):
+        drawn = draw(model, SOME, 0, index)
+        exact = solve(drawn.model.graph, drawn.initial_voltages(INPUTS), 1e-6)
+        assert engine.answers(drawn) == pytest.approx(exact.outputs, abs=1e-4)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KCOMPILE_STATE", str(tmp_path))
+    model, plan = make_model(), Plan(SOME, runs=40, alone=0)
+    whole = kcompile.montecarlo(model, plan, inputs=INPUTS)
+    assert not list(tmp_path.iterdir())
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if done == 15:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        kcompile.montecarlo(model, plan, inputs=INPUTS, on_progress=stop)
+    assert "again" in caught.value.__notes__[0]
+    begun: list[int] = []
+    real = OdeEngine.answers
+
+    def count(self, drawn, finer=1):
+        begun.append(drawn.chance.index)
+        return real(self, drawn, finer)
+
+    monkeypatch.setattr(OdeEngine, "answers", count)
+    resumed = kcompile.montecarlo(model, plan, inputs=INPUTS)
+    assert same(whole, resumed)
+    assert len(set(begun)) == 25
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_plans_do_not_share_what_was_finished(tmp_path: Path) -> None:
+    model, plan = make_model(), Plan(SOME, runs=2)
+    keys = set()
+    for changed in (
+        plan, replace(plan, seed=1), replace(plan, tolerance=1e-4),
+        replace(plan, variations=SOME.only(["mismatch"])),
+    ):  # fmt: skip
+        run = montecarlo._Run(
+            model, changed, montecarlo._samples(model, INPUTS, None, None, 0), montecarlo._silent
+        )
+        keys.add(json.dumps(run.identity(), sort_keys=True))
+    assert len(keys) == 4
+
+
+def test_effects_alone_are_ranked() -> None:
+    words = ["mismatch.gain=0.1", "programming.proportional=0.001", "capacitors.mismatch=0.01"]
+    found = kcompile.montecarlo(make_model(), Plan(read_variations(words), 20), inputs=INPUTS)
+    assert [each.effect for each in found.sensitivities] == [
+        "mismatch", "capacitors", "programming",
+    ]  # fmt: skip
+    errors = [each.rms_error for each in found.sensitivities]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] > 5 * errors[2]
+
+
+@pytest.mark.parametrize("phi", ["relu", "tanh"])
+def test_circuits_in_spice_are_the_same_circuits(phi: str) -> None:
+    words = ["noise.density=1e-3", "noise.step=0.05", "leakage.hold=0.1", "stuck.on=0.05"]
+    variations = read_variations([*words, "temperature.celsius=60"])
+    both = kcompile.variations.Variations({**SOME.effects, **variations.effects})
+    for ngspice in every_ngspice():
+        plan = Plan(both, runs=20, checks=4, ngspice=ngspice.path, alone=0)
+        found = kcompile.montecarlo(make_model(phi=phi), plan, inputs=INPUTS)
+        assert len(found.checks) == 4
+        assert found.agreed, found.checks
+        assert max(check.difference for check in found.checks) > 0
+
+
+def test_a_circuit_that_is_another_in_spice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_ngspice()
+    real = SpiceEngine.answers
+
+    def other(self, drawn):
+        answers, problems = real(self, draw(make_model(), SOME, 99, drawn.chance.index))
+        return answers, problems
+
+    monkeypatch.setattr(SpiceEngine, "answers", other)
+    found = kcompile.montecarlo(make_model(), Plan(SOME, runs=5, checks=2), inputs=INPUTS)
+    assert not found.agreed
+
+
+def test_spice_answers_for_every_circuit_where_asked() -> None:
+    real_ngspice()
+    plan = Plan(SOME, runs=3, engine="spice")
+    by_spice = kcompile.montecarlo(make_model(), plan, inputs=INPUTS)
+    by_ode = kcompile.montecarlo(make_model(), replace(plan, engine="ode"), inputs=INPUTS)
+    for one, other in zip(by_spice.circuits, by_ode.circuits, strict=True):
+        assert one.max_error == pytest.approx(other.max_error, abs=0.04)  # a level of the read-out
+        assert one.max_error > 0
+
+
+def test_device_parameters_want_spice() -> None:
+    variations = read_variations(["device.roff=1e3"])
+    with pytest.raises(UsageError, match="use --engine spice"):
+        kcompile.montecarlo(make_model(), Plan(variations), inputs=INPUTS)
+    real_ngspice()
+    plan = Plan(
+        variations, runs=1, engine="spice", options=kcompile.CompileOptions(device="switch")
+    )
+    leaky = kcompile.montecarlo(make_model(), plan, inputs=INPUTS)
+    tight = kcompile.montecarlo(
+        make_model(), replace(plan, variations=read_variations([])), inputs=INPUTS
+    )
+    assert leaky.circuits[0].max_error > 5 * tight.circuits[0].max_error
+
+
+def test_circuits_that_run_away_are_counted() -> None:
+    """A conductance that is negative by more than anything holds it: no answer."""
+    model = make_model()
+    found = kcompile.montecarlo(
+        model, Plan(read_variations(["mismatch.gain=1e8"]), runs=10, alone=0), inputs=INPUTS
+    )
+    assert found.failed > 0
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["failed"] == found.failed
+
+
+def test_the_report_has_everything(tmp_path: Path) -> None:
+    plan = Plan(read_variations(["mismatch.gain=0.02", "mismatch.offset=0.01"]), runs=20,
+                specification="mse<=1")  # fmt: skip
+    found = kcompile.montecarlo(FRIEDMAN, plan)
+    files = found.write(tmp_path / "report")
+    assert {file.name for file in files} == {"montecarlo.json", "circuits.png"}
+    said = json.loads((tmp_path / "report" / "montecarlo.json").read_text())
+    assert said["schema"] == "kcompile.montecarlo/1"
+    assert said["yields"]["share"] == 1.0
+    assert len(said["circuits"]) == 20
+    assert {"mse", "max_error", "rms_error"} == set(said["spreads"])
+    assert said["ideal_metric"] < said["spreads"]["mse"]["mean"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"runs": 0}, "--runs"),
+        ({"engine": "verilog"}, "ode or spice"),
+        ({"tolerance": 0}, "between"),
+    ],
+)
+def test_plans_out_of_range(fields: dict, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Plan(SOME, **fields)

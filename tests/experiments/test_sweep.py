@@ -1,0 +1,65 @@
+"""Sweeps: the same circuits at every value, and only what answers can see."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from circuits import make_model
+from simulators import real_ngspice
+
+import kcompile
+from kcompile.errors import UsageError
+from kcompile.experiments import Plan, parse_values
+from kcompile.variations import read_variations
+
+INPUTS = np.array([[0.3, -0.4], [1.0, 0.5]])
+
+
+def test_values() -> None:
+    assert parse_values("1,2.5,1e-3") == (1.0, 2.5, 1e-3)
+    assert parse_values("0:1:5") == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert parse_values("1:100:3:log") == pytest.approx((1, 10, 100))
+    for bad in ("", "a", "1:2", "1:2:1", "1:2:3:lin", "0:1:3:log:x", "-1:1:3:log"):
+        with pytest.raises(UsageError, match="names no values"):
+            parse_values(bad)
+
+
+def test_errors_grow_with_the_strength_and_vanish_without(tmp_path: Path) -> None:
+    found = kcompile.sweep(
+        make_model(), "mismatch.gain", (0.0, 0.01, 0.1), Plan(read_variations([]), 10),
+        inputs=INPUTS,
+    )  # fmt: skip
+    errors = [point.spreads["rms_error"].mean for point in found.points]
+    assert errors[0] == 0.0
+    assert errors[2] == pytest.approx(10 * errors[1], rel=0.3)
+    assert found.header() == ("mismatch.gain", "rms error", "max error", "failed")
+    assert [row[0] for row in found.rows()] == ["0", "0.01", "0.1"]
+    files = found.write(tmp_path)
+    assert {file.name for file in files} == {"sweep.json", "sweep.png"}
+    said = json.loads((tmp_path / "sweep.json").read_text())
+    assert [point["value"] for point in said["points"]] == [0.0, 0.01, 0.1]
+
+
+def test_what_the_equations_do_not_know_wants_spice() -> None:
+    plan = Plan(read_variations([]), 1)
+    for key in ("scale", "c0", "device.roff"):
+        with pytest.raises(UsageError, match="do not know"):
+            kcompile.sweep(make_model(), key, (1.0, 2.0), plan, inputs=INPUTS)
+    with pytest.raises(UsageError, match="no effect"):
+        kcompile.sweep(make_model(), "mismach.gain", (1.0,), plan, inputs=INPUTS)
+
+
+def test_spice_sweeps_devices_and_scales() -> None:
+    real_ngspice()
+    plan = Plan(
+        read_variations([]), 1, engine="spice", options=kcompile.CompileOptions(device="switch")
+    )
+    leaky = kcompile.sweep(make_model(), "device.roff", (1e3, 1e6), plan, inputs=INPUTS)
+    errors = [point.spreads["rms_error"].mean for point in leaky.points]
+    assert errors[0] > 50 * errors[1]
+    scales = kcompile.sweep(make_model(), "scale", (1e-15, 1.0), plan, inputs=INPUTS)
+    one, other = (point.spreads["rms_error"].mean for point in scales.points)
+    assert one == pytest.approx(other, rel=1e-2)
