@@ -382,8 +382,8 @@ def sweep(
 
     Args:
         model: a network, or the path of a checkpoint.
-        key: ``EFFECT.NUMBER`` of the variations, or ``device.NAME``, ``scale``, ``v0``, ``i0``,
-            ``c0``, which only SPICE sees.
+        key: ``EFFECT.NUMBER`` of the variations, or ``device.NAME``, ``temperature``,
+            ``scale``, ``v0``, ``i0``, ``c0``, which only SPICE sees.
         values: of that number.
         plan: everything else, as for ``montecarlo``.
         inputs, samples, data, on_progress: as for ``montecarlo``.

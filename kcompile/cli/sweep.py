@@ -28,7 +28,7 @@ from kcompile.errors import UsageError
     "--over",
     required=True,
     metavar="KEY=VALUES",
-    help="What to sweep: EFFECT.NUMBER, device.NAME, scale, v0, i0 or c0, over 1,2,5 or "
+    help="What to sweep: EFFECT.NUMBER, device.NAME, temperature, scale, v0, i0, c0, over 1,2,5 or "
     "START:STOP:COUNT or START:STOP:COUNT:log.",
 )
 @experiment_options

@@ -12,9 +12,10 @@ import numpy as np
 from kcompile.compiler import CompileOptions, compile_model, require_simulated
 from kcompile.frontend import Model
 from kcompile.ir import FloatArray
+from kcompile.lower import read_family
 from kcompile.reference import FixedSteps, settled_steps
 from kcompile.simulation import Ngspice, PySpice
-from kcompile.variations import Draw, draw
+from kcompile.variations import Draw, Temperature, draw
 from kcompile.variations.specification import Variations
 from kcompile.verification.simulate import choose_simulator, run_samples, work_folder
 
@@ -109,13 +110,20 @@ class SpiceEngine:
     ) -> None:
         self.inputs = inputs
         self.options = require_simulated(options)
+        device = options.device
+        self._thermal = device is not None and read_family(device, options.pdk).thermal
         self.program: Ngspice | PySpice = choose_simulator(simulator, ngspice)
         self._jobs, self._timeout = jobs, timeout
 
     def answers(self, drawn: Draw) -> tuple[FloatArray, tuple[str, ...]]:
         """The read-out nodes ``float64[S, M]``, NaN for a sample that failed, and why some did."""
         parameters = {**self.options.parameters, **drawn.variations.device}
-        compiled = compile_model(drawn.model, replace(self.options, parameters=parameters))
+        options, circuit = replace(self.options, parameters=parameters), drawn
+        temperature: Temperature = drawn.variations.effect(Temperature)
+        if temperature.active and self._thermal:
+            options = replace(options, temperature=temperature.celsius)
+            circuit = drawn.of_thermal_devices()
+        compiled = compile_model(circuit.model, options)
         initial = drawn.initial_voltages(self.inputs)
         with work_folder() as folder:
             compiled.write(folder, initial[0])
@@ -126,12 +134,10 @@ class SpiceEngine:
         return np.stack([run.outputs for run in runs]), problems
 
 
-def drawer(
-    model: Model, variations: Variations, seed: int, *, thermal: bool = False
-) -> Callable[[int], Draw]:
+def drawer(model: Model, variations: Variations, seed: int) -> Callable[[int], Draw]:
     """A function that gives the circuit of a number."""
 
     def circuit(index: int) -> Draw:
-        return draw(model, variations, seed, index, thermal=thermal)
+        return draw(model, variations, seed, index)
 
     return circuit

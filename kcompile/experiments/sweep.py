@@ -156,8 +156,8 @@ def run_sweep(
 
     Args:
         model: the ideal network.
-        key: ``EFFECT.NUMBER`` of the variations; ``device.NAME`` or ``scale``, ``v0``, ``i0``,
-            ``c0``, which change a circuit in SPICE only.
+        key: ``EFFECT.NUMBER`` of the variations; ``device.NAME``, ``temperature`` (degrees
+            Celsius), ``scale``, ``v0``, ``i0`` or ``c0``, which change a circuit in SPICE only.
         values: in the order of the result.
         plan: everything else; its engine answers.
         inputs, samples, data: as for ``run_montecarlo``.
@@ -197,6 +197,8 @@ def run_sweep(
 def _changed(plan: Plan, key: str, value: float) -> Plan:
     """The plan with one number changed; effects alone are of no interest here."""
     plan = replace(plan, alone=0, checks=0, specification=None)
+    if key == "temperature":
+        return replace(plan, options=replace(plan.options, temperature=value))
     if key in ("scale", "v0", "i0", "c0"):
         return replace(plan, options=_scaled(plan.options, key, value))
     if key.startswith(f"{DEVICE}."):

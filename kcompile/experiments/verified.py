@@ -13,7 +13,8 @@ from kcompile.errors import UsageError
 from kcompile.experiments.engines import OdeEngine
 from kcompile.experiments.judging import Judge
 from kcompile.frontend import Model
-from kcompile.variations import Variations, draw
+from kcompile.lower import read_family
+from kcompile.variations import Temperature, Variations, draw
 from kcompile.verification import Report, choose_inputs, verify_model
 
 _TERMINALS = ("input", "readout")
@@ -49,6 +50,12 @@ def drawn_circuit(
         raise UsageError(
             f"{found[0]} is no property of one circuit", where="--vary",
             hint="use 'kcompile montecarlo', with --checks for SPICE",
+        )  # fmt: skip
+    family = None if options.device is None else read_family(options.device, options.pdk)
+    if family is not None and family.thermal and Temperature.name in variations.active:
+        raise UsageError(
+            f"devices of {family.name} follow the circuit's temperature", where="--vary",
+            hint="use --temperature",
         )  # fmt: skip
     parameters = {**options.parameters, **variations.device}
     drawn = draw(model, variations, seed)

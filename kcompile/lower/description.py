@@ -92,6 +92,7 @@ def _parse(name: str, path: Path, extra: Path | None, extending: tuple[str, ...]
                 key: _preset(key, cast(dict[str, Any], entry), parameters)
                 for key, entry in data.get("presets", {}).items()
             },
+            thermal=bool(data.get("thermal", base is not None and base.thermal)),
         )
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PdkError(f"not TOML: {error}", where=path) from error

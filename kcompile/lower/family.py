@@ -64,6 +64,7 @@ class FamilySpec:
             voltage is the parameter of that name.
         presets: by name.
         preset: the one that is chosen, if any.
+        thermal: whether its devices follow the circuit's temperature.
     """
 
     name: str
@@ -79,6 +80,7 @@ class FamilySpec:
     supplies: tuple[str, ...] = ()
     presets: Mapping[str, Preset] = field(default_factory=dict[str, Preset])
     preset: Preset | None = None
+    thermal: bool = False
 
     @property
     def phis(self) -> frozenset[Phi]:

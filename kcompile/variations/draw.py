@@ -29,11 +29,18 @@ class Draw:
         model: the network whose graph has them; without active effects the given one itself.
         variations: what it was drawn from.
         chance: where its random numbers came from.
+        ideal: the network without them.
     """
 
     model: Model
     variations: Variations
     chance: Chance
+    ideal: Model
+
+    def of_thermal_devices(self) -> Draw:
+        """The same circuit for devices that follow the temperature themselves: its laws do not."""
+        rest = self.variations.without([Temperature.name])
+        return draw(self.ideal, rest, self.chance.seed, self.chance.index)
 
     def initial_voltages(self, inputs: FloatArray) -> FloatArray:
         """As ``Model.initial_voltages``, set by the real converter."""
@@ -61,8 +68,6 @@ def draw(
     variations: Variations,
     seed: int = 0,
     index: int = 0,
-    *,
-    thermal: bool = False,
 ) -> Draw:
     """One circuit with the variations' imperfections.
 
@@ -71,17 +76,13 @@ def draw(
         variations: which imperfections, how strong.
         seed: of the experiment.
         index: which circuit of it; effects get the same numbers whatever other effects there are.
-        thermal: whether the devices know the temperature themselves, so that the law must not
-            follow it.
     """
     chance = Chance(seed, index)
-    if thermal:
-        variations = variations.without([Temperature.name])
     graph = varied(model.graph, variations, chance)
     if graph is not model.graph:
         said = f"{variations}; seed {seed}, circuit {index}"
-        model = replace(model, graph=graph, imperfections=said)
-    return Draw(model, variations, chance)
+        return Draw(replace(model, graph=graph, imperfections=said), variations, chance, model)
+    return Draw(model, variations, chance, model)
 
 
 def varied(graph: Graph, variations: Variations, chance: Chance) -> Graph:

@@ -123,8 +123,10 @@ def test_decks_say_which_imperfections_they_have(vary: Path, tmp_path: Path) -> 
     done = run("netlist", FRIEDMAN, "--vary", vary, "--vary", "noise.density=1e-4", "-o", folder)
     assert done.status == 0, done
     text = (folder / "layer1.cir").read_text()
-    assert "* imperfections: mismatch.gain=0.02, mismatch.offset=0.01, capacitors.mismatch=0.01, " \
-        "noise.density=0.0001; seed 0, circuit 0\n" in text  # fmt: skip
+    said = (
+        "mismatch.gain=0.02, mismatch.offset=0.01, capacitors.mismatch=0.01, noise.density=0.0001"
+    )
+    assert f"* imperfections: {said}; seed 0, circuit 0\n" in text
     assert text.count("\nIinjected") == text.count("\nC")
     plain = tmp_path / "plain"
     run("netlist", FRIEDMAN, "-o", plain)

@@ -202,3 +202,17 @@ def test_the_report_has_everything(tmp_path: Path) -> None:
 def test_plans_out_of_range(fields: dict, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Plan(SOME, **fields)
+
+
+def test_thermal_devices_follow_the_temperature_by_themselves() -> None:
+    """A differential pair at 80 degrees does what the law with a flatter tanh says."""
+    real_ngspice()
+    variations = read_variations(["temperature.celsius=80", "mismatch.gain=0.01"])
+    bjt = kcompile.CompileOptions(device="bjt", scale=kcompile.Scale(0.25, 1e-5, 1e-12))
+    plan = Plan(variations, runs=2, checks=2, options=bjt)
+    found = kcompile.montecarlo(make_model(phi="tanh"), plan, inputs=INPUTS)
+    assert found.agreed, found.checks
+    cold = replace(plan, variations=variations.without(["temperature"]))
+    assert (
+        found.circuits != kcompile.montecarlo(make_model(phi="tanh"), cold, inputs=INPUTS).circuits
+    )
