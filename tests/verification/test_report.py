@@ -49,6 +49,7 @@ CONTRACT = {
     "energy": set(),
     "provenance": {"kcompile", "ngspice", "torch", "seed", "command"},
     "notes": None,
+    "variations": None,
 }  # fmt: skip
 
 

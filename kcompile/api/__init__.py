@@ -1,0 +1,19 @@
+"""What the commands do, as functions for scripts and notebooks."""
+
+from kcompile.api.circuits import Simulation, compile, pyspice_circuit, simulate, write_netlist
+from kcompile.api.experiments import montecarlo, sweep
+from kcompile.api.judging import evaluate, inspect, sample, verify
+
+__all__ = [
+    "Simulation",
+    "compile",
+    "evaluate",
+    "inspect",
+    "montecarlo",
+    "pyspice_circuit",
+    "sample",
+    "simulate",
+    "sweep",
+    "verify",
+    "write_netlist",
+]
