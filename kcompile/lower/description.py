@@ -67,6 +67,7 @@ def _parse(name: str, path: Path, extra: Path | None, extending: tuple[str, ...]
         base = None
         if "extends" in data:
             base = _base(str(data["extends"]), extra, (*extending, name))
+        forms = data["forms"] if base is None else data.get("forms", ())
         own = {
             key: _parameter(key, cast(dict[str, Any], entry))
             for key, entry in data.get("parameters", {}).items()
@@ -79,7 +80,7 @@ def _parse(name: str, path: Path, extra: Path | None, extending: tuple[str, ...]
             (path.parent, *(() if base is None else base.folders)),
             parameters,
             (
-                *(_form(cast(dict[str, Any], entry)) for entry in data.get("forms", ())),
+                *(_form(cast(dict[str, Any], entry)) for entry in forms),
                 *(() if base is None else base.forms),
             ),
             int(data["default_level"]),
