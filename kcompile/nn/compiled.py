@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from kcompile import kernels
 from kcompile.kernels import CompiledLayer, Reals, Wiring, workers
-from kcompile.nn.edges import Edges
+from kcompile.nn.edges import Conductors, Joined
 from kcompile.nn.form import Form
 
 T = TypeVar("T")
@@ -40,18 +40,19 @@ class Structure:
     Args:
         wirings: one for each batch of edges.
         places: ``int64[E]`` each: the layer's edge ``e`` is the kernel's ``place[e]``.
+        joined: what it was made of.
     """
 
     wirings: tuple[Wiring, ...]
     places: tuple[NDArray[np.int64], ...]
+    joined: Joined
 
     @classmethod
-    def of(cls, batches: Sequence[Edges]) -> Structure:
+    def of(cls, batches: Sequence[Conductors]) -> Structure:
         """The structure of a layer's edges."""
-        wirings = tuple(
-            Wiring(b.src.cpu().numpy(), b.dst.cpu().numpy(), b.law.phi) for b in batches
-        )
-        return cls(wirings, tuple(np.argsort(wiring.order) for wiring in wirings))
+        wirings = tuple(Wiring(b.src.cpu().numpy(), b.dst.cpu().numpy(), b.phi) for b in batches)
+        places = tuple(np.argsort(wiring.order) for wiring in wirings)
+        return cls(wirings, places, Joined.of(batches))
 
 
 class CompiledForm(Form):
@@ -67,14 +68,14 @@ class CompiledForm(Form):
     def __init__(
         self,
         structure: Structure,
-        batches: Sequence[Edges],
+        batches: Sequence[Conductors],
         nodes: int,
         capacitance: Tensor | None,
     ) -> None:
         self._coefficients: list[Tensor] = []
         given: list[kernels.Coefficients] = []
         slots: list[int] = []
-        dtype = _array(batches[0].params).dtype
+        dtype = _array(batches[0].like).dtype
         for batch, wiring in zip(batches, structure.wirings, strict=True):
             form = batch.coefficients()
             values: list[Reals] = []

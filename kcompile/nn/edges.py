@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,7 +12,78 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kcompile.frontend.records import BatchRecord
-from kcompile.ir import Coefficients, get_law
+from kcompile.ir import Coefficients, Phi, get_law
+
+
+class Conductors(Protocol):
+    """E edges of one nonlinearity, as a form asks for them: trained ones, or drawn ones."""
+
+    @property
+    def src(self) -> Tensor:
+        """``int32[E]``, 0 is ground."""
+        ...
+
+    @property
+    def dst(self) -> Tensor:
+        """``int32[E]``, 0 is ground."""
+        ...
+
+    @property
+    def phi(self) -> Phi:
+        """The nonlinearity."""
+        ...
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the type, and on the device, of their numbers."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def coefficients(self) -> Coefficients:
+        """``w, a, b, c``, each one number or ``[E]``, differentiable."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class FixedEdges:
+    """E edges whose coefficients were made elsewhere; the fields are those of ``Conductors``."""
+
+    phi: Phi
+    src: Tensor
+    dst: Tensor
+    like: Tensor
+    numbers: Coefficients
+
+    def __len__(self) -> int:
+        return len(self.src)
+
+    def coefficients(self) -> Coefficients:
+        """See ``Conductors``."""
+        return self.numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """Which nodes the edges of a layer join, by what nonlinearities.
+
+    Args:
+        edges: sources, destinations and nonlinearity of each batch.
+    """
+
+    edges: tuple[tuple[Tensor, Tensor, Phi], ...]
+
+    @classmethod
+    def of(cls, batches: Sequence[Conductors]) -> Joined:
+        """What batches join."""
+        return cls(tuple((batch.src, batch.dst, batch.phi) for batch in batches))
+
+    def holds_for(self, batches: Sequence[Conductors]) -> bool:
+        """Whether these batches join the same, which is told by the very tensors that say so."""
+        return len(batches) == len(self.edges) and all(
+            src is batch.src and dst is batch.dst and phi is batch.phi
+            for (src, dst, phi), batch in zip(self.edges, batches, strict=True)
+        )
 
 
 class Edges(nn.Module):
@@ -57,6 +129,16 @@ class Edges(nn.Module):
 
     def __len__(self) -> int:
         return len(self.src)
+
+    @property
+    def phi(self) -> Phi:
+        """The law's nonlinearity."""
+        return self.law.phi
+
+    @property
+    def like(self) -> Tensor:
+        """See ``Conductors``."""
+        return self.params
 
     def rows(self) -> Tensor:
         """The law's parameter rows of every edge, ``[P, E]``; gradients of shared ones add up."""

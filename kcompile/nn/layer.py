@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +15,7 @@ from kcompile.errors import GraphError, MissingExtra, UsageError
 from kcompile.frontend.records import PhaseRecord
 from kcompile.ir import Fill
 from kcompile.nn.compiled import CompiledForm, Structure
-from kcompile.nn.edges import Edges
+from kcompile.nn.edges import Conductors, Edges
 from kcompile.nn.form import Form
 from kcompile.nn.plain import PlainForm
 
@@ -55,6 +55,8 @@ class Layer(nn.Module):
         self.residual = residual
         self.compiled = True
         """Whether a compiled kernel computes it where there is one."""
+        self.made: Callable[[Sequence[Edges]], Sequence[Conductors]] | None = None
+        """What becomes of the edges in a real circuit; None: they are ideal."""
         self._structure: Structure | None = None
         self._incidences: Incidences | None = None
         cast(Any, self).register_load_state_dict_post_hook(Layer._forget_structure)
@@ -76,23 +78,25 @@ class Layer(nn.Module):
             UsageError: ``KCOMPILE_KERNEL`` asks for what is not there, or ``KCOMPILE_THREADS`` is
                 no number of threads.
         """
-        batches = list(self.batches)
+        ideal = list(self.batches)
+        batches = ideal if self.made is None else self.made(ideal)
         if batches and self.compiled:
-            device = batches[0].params.device
+            device = batches[0].like.device
             if _takes_triton(device):
                 return self._triton_form(batches, capacitance)
             if device.type == "cpu" and kernels.chosen() is not None:
-                if self._structure is None:
+                known = self._structure
+                if known is None or not known.joined.holds_for(batches):
                     kernels.workers()  # refused at once, not where a layer is large enough for it
-                    self._structure = Structure.of(batches)
-                return CompiledForm(self._structure, batches, self.nodes, capacitance)
+                    known = self._structure = Structure.of(batches)
+                return CompiledForm(known, batches, self.nodes, capacitance)
         return PlainForm(batches, self.nodes, capacitance)
 
-    def _triton_form(self, batches: Sequence[Edges], capacitance: Tensor | None) -> Form:
+    def _triton_form(self, batches: Sequence[Conductors], capacitance: Tensor | None) -> Form:
         from kcompile.nn.triton_form import Incidences, TritonForm
 
         known = self._incidences
-        if known is None or known.device != batches[0].params.device:
+        if known is None or not known.joined.holds_for(batches):
             known = self._incidences = Incidences.of(batches, self.nodes)
         return TritonForm(known, batches, self.nodes, capacitance)
 

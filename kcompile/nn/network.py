@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,18 @@ from kcompile.nn.edges import Edges
 from kcompile.nn.layer import Layer
 from kcompile.nn.software import SoftwareModule
 from kcompile.nn.solver import Solver, integrate
+
+
+class Terminals(Protocol):
+    """Where a circuit meets the world."""
+
+    def set(self, v: Tensor) -> Tensor:
+        """The first layer's voltages ``[N, S]`` as they are set, given those that should be."""
+        ...
+
+    def read(self, v: Tensor) -> Tensor:
+        """The read-out nodes' voltages ``[M, S]`` as they are read."""
+        ...
 
 
 class KirchhoffNet(nn.Module):
@@ -65,6 +77,8 @@ class KirchhoffNet(nn.Module):
         self.capacitance = capacitance
         self.solver = solver or Solver()
         self.sample_width = sample_width
+        self.terminals: Terminals | None = None
+        """How voltages are set and read in a real circuit; None: exactly."""
         dtype = self.dtype
         self.encoder = SoftwareModule(encoder or Software(), dtype)
         self.head = SoftwareModule(head or Software(), dtype)
@@ -119,13 +133,16 @@ class KirchhoffNet(nn.Module):
         The voltages are cut or filled as layer 0 says.
         """
         passed: list[Tensor] = []
-        for layer in self.phases:
+        for number, layer in enumerate(self.phases):
             v = layer.hand_over(v)
+            if number == 0 and self.terminals is not None:
+                v = self.terminals.set(v)
             v = integrate(layer, v, solver or self.solver, self.capacitance_of(layer, v))
             if layer.residual is not None:
                 v = v + passed[layer.residual]
             passed.append(v)
-        return v.index_select(0, self.read)
+        outputs = v.index_select(0, self.read)
+        return outputs if self.terminals is None else self.terminals.read(outputs)
 
     def derivative(self, phase: int, v: Tensor) -> Tensor:
         """dv/dt of one phase, ``[S, N]`` out of voltages ``[S, N]``."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kcompile.ir import LEAKY_SLOPE, Coefficients, Phi
-from kcompile.nn.edges import Edges
+from kcompile.nn.edges import Conductors
 from kcompile.nn.form import Form
 
 
@@ -26,7 +26,9 @@ class PlainForm(Form):
         capacitance: ``[N]``, software units; None: 1 each.
     """
 
-    def __init__(self, batches: Sequence[Edges], nodes: int, capacitance: Tensor | None) -> None:
+    def __init__(
+        self, batches: Sequence[Conductors], nodes: int, capacitance: Tensor | None
+    ) -> None:
         self._batches = [(batch, batch.coefficients()) for batch in batches]
         self._nodes = nodes
         self._weight = None if capacitance is None else functional.pad(1 / capacitance, (1, 0))
@@ -36,7 +38,7 @@ class PlainForm(Form):
         total = v.new_zeros(self._nodes + 1, v.shape[1])
         grounded = functional.pad(v, (0, 0, 1, 0))
         for batch, form in self._batches:
-            current = _column(form.w) * apply_phi(batch.law.phi, _argument(batch, form, grounded))
+            current = _column(form.w) * apply_phi(batch.phi, _argument(batch, form, grounded))
             total = total.index_add(0, batch.dst, current)
             total = total.index_add(0, batch.src, current, alpha=-1)
         return self._weighed(total)[1:]
@@ -46,13 +48,13 @@ class PlainForm(Form):
         grounded = functional.pad(v, (0, 0, 1, 0))
         trace = v.new_zeros(v.shape[1])
         for batch, form in self._batches:
-            slope = _slope(batch.law.phi, _argument(batch, form, grounded))
+            slope = _slope(batch.phi, _argument(batch, form, grounded))
             into, out_of = self._reach(batch, batch.dst, v), self._reach(batch, batch.src, v)
             pull = form.b * into - form.a * out_of
             trace = trace + (slope * (form.w * pull)[:, None]).sum(dim=0)
         return self.derivative(v), trace
 
-    def _reach(self, batch: Edges, end: Tensor, like: Tensor) -> Tensor:
+    def _reach(self, batch: Conductors, end: Tensor, like: Tensor) -> Tensor:
         """How far each edge's current moves its end, ``[E]``: by 1/C.
 
         It does not move ground, nor a node that it both leaves and enters.
@@ -83,7 +85,7 @@ def _slope(phi: Phi, x: Tensor) -> Tensor:
     return torch.where(x > 0, x.new_ones(()), x.new_tensor(phi.slope_below))
 
 
-def _argument(batch: Edges, form: Coefficients, grounded: Tensor) -> Tensor:
+def _argument(batch: Conductors, form: Coefficients, grounded: Tensor) -> Tensor:
     """``a*v_src + b*v_dst + c`` of every edge and sample, ``[E, S]``."""
     source, destination = (grounded.index_select(0, end) for end in (batch.src, batch.dst))
     return _column(form.a) * source + _column(form.b) * destination + _column(form.c)

@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from kcompile.ir import Phi
 from kcompile.nn import triton_kernels
-from kcompile.nn.edges import Edges
+from kcompile.nn.edges import Conductors, Joined
 from kcompile.nn.form import Form
 
 _TILE = 1024
@@ -52,7 +52,7 @@ class Incidence:
     phi: Phi
 
     @classmethod
-    def of(cls, batch: Edges, nodes: int) -> Incidence:
+    def of(cls, batch: Conductors, nodes: int) -> Incidence:
         """The incidence of a batch in a layer of N nodes, on the batch's device."""
         src, dst = (end.cpu().numpy().astype(np.int64) for end in (batch.src, batch.dst))
         loops = src == dst
@@ -64,10 +64,10 @@ class Incidence:
         others = np.concatenate((dst, src))[order]
 
         def on_device(values: NDArray[Any]) -> Tensor:
-            return torch.as_tensor(values.astype(np.int32), device=batch.params.device)
+            return torch.as_tensor(values.astype(np.int32), device=batch.like.device)
 
         arrays = (src, dst, start, order % max(len(src), 1), others)
-        return cls(*map(on_device, arrays), phi=batch.law.phi)
+        return cls(*map(on_device, arrays), phi=batch.phi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,16 +76,16 @@ class Incidences:
 
     Args:
         batches: one for each batch of edges.
-        device: where their tensors are.
+        joined: what they were made of.
     """
 
     batches: tuple[Incidence, ...]
-    device: torch.device
+    joined: Joined
 
     @classmethod
-    def of(cls, batches: Sequence[Edges], nodes: int) -> Incidences:
+    def of(cls, batches: Sequence[Conductors], nodes: int) -> Incidences:
         """The incidences of a layer's edges, at least one batch of them."""
-        return cls(tuple(Incidence.of(b, nodes) for b in batches), batches[0].params.device)
+        return cls(tuple(Incidence.of(b, nodes) for b in batches), Joined.of(batches))
 
 
 class TritonForm(Form):
@@ -101,7 +101,7 @@ class TritonForm(Form):
     def __init__(
         self,
         incidences: Incidences,
-        batches: Sequence[Edges],
+        batches: Sequence[Conductors],
         nodes: int,
         capacitance: Tensor | None,
     ) -> None:
@@ -111,9 +111,9 @@ class TritonForm(Form):
             for value in (form.w, form.a, form.b, form.c):
                 shared = not isinstance(value, Tensor)
                 self._coefficients.append(
-                    batch.params.new_full((1,), value) if shared else value.contiguous()
+                    batch.like.new_full((1,), value) if shared else value.contiguous()
                 )
-        reach = batches[0].params.new_ones(nodes + 1)
+        reach = batches[0].like.new_ones(nodes + 1)
         if capacitance is not None:
             reach[1:] = 1 / capacitance.detach()
         reach[0] = 0

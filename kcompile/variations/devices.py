@@ -13,14 +13,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kcompile.ir import Phi
+from kcompile.ir import Coefficients, Phi
 
 
 class Arithmetic(Protocol):
     """What effects need of an array library beyond operators."""
 
-    def array(self, values: NDArray[Any], like: Any) -> Any:
-        """Drawn numbers as an array of the library, of the type of ``like``."""
+    def array(self, values: NDArray[Any]) -> Any:
+        """Drawn numbers as an array of the library."""
         ...
 
     def largest(self, values: Any) -> Any:
@@ -35,13 +35,16 @@ class Arithmetic(Protocol):
         """Each to ``-limit .. limit``."""
         ...
 
+    def summed(self, values: Any, nodes: Any, count: int) -> Any:
+        """The sum ``[count]`` of the values ``[E]`` at each of the nodes ``int[E]``."""
+        ...
+
 
 class NumpyArithmetic:
     """``Arithmetic`` for circuits."""
 
-    def array(self, values: NDArray[Any], like: Any) -> Any:
+    def array(self, values: NDArray[Any]) -> Any:
         """See ``Arithmetic``."""
-        del like
         return values
 
     def largest(self, values: Any) -> Any:
@@ -55,6 +58,10 @@ class NumpyArithmetic:
     def clipped(self, values: Any, limit: Any) -> Any:
         """See ``Arithmetic``."""
         return np.clip(values, -limit, limit)
+
+    def summed(self, values: Any, nodes: Any, count: int) -> Any:
+        """See ``Arithmetic``."""
+        return np.bincount(nodes, values, count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +86,14 @@ class Devices:
     diff: bool
     arithmetic: Arithmetic
 
+    @classmethod
+    def of(cls, phi: Phi, count: int, numbers: Coefficients, arithmetic: Arithmetic) -> Devices:
+        """The devices of ``count`` edges with these coefficients."""
+        w, a, b, c = numbers.w, numbers.a, numbers.b, numbers.c
+        opposite = b == -a
+        diff = bool(opposite.all()) if np.ndim(opposite) else bool(opposite)
+        return cls(phi, count, w, a, b, c, diff, arithmetic)
+
     @property
     def programmed(self) -> tuple[str, ...]:
         """Which of ``w, a, b, c`` are stored in every device; of diff edges not ``b``."""
@@ -97,7 +112,16 @@ class Devices:
             changed["b"] = -changed["a"]
         return replace(self, **changed)
 
-    def drawn(self, values: NDArray[np.float64]) -> Any:
+    def drawn(self, values: NDArray[Any]) -> Any:
         """Random numbers ``[E]`` in the arithmetic of these devices."""
-        like = next((v for v in (self.w, self.a, self.b, self.c) if np.ndim(v)), None)
-        return self.arithmetic.array(values, like)
+        return self.arithmetic.array(values)
+
+    def always_on(self) -> Devices:
+        """The same devices stuck on: a relu conducts both ways, a tanh gives its full current."""
+        if self.phi is Phi.TANH:
+            return replace(self, phi=Phi.IDENTITY, a=0.0, b=0.0, c=1.0)
+        return replace(self, phi=Phi.IDENTITY)
+
+    def loads(self, conductance: float) -> Any:
+        """``conductance * |w|`` of every device, ``[E]``."""
+        return self.arithmetic.array(np.full(self.count, conductance)) * abs(self.w)

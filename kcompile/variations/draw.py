@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from kcompile.frontend import Model
-from kcompile.ir import COEFFICIENTS, EdgeBatch, FloatArray, Graph, Phase, Phi, Trace, validate
+from kcompile.ir import (
+    COEFFICIENTS,
+    Coefficients,
+    EdgeBatch,
+    FloatArray,
+    Graph,
+    Phase,
+    Phi,
+    Trace,
+    validate,
+)
 from kcompile.variations.devices import Devices, NumpyArithmetic
 from kcompile.variations.effect import Chance
 from kcompile.variations.noise import CurrentNoise
 from kcompile.variations.parameters import Stuck, Temperature
 from kcompile.variations.specification import Variations
-from kcompile.variations.surroundings import Capacitors, Leakage, OutputConductance
+from kcompile.variations.surroundings import LEAKS, Capacitors, Leakage, OutputConductance
 from kcompile.variations.terminals import Input, ReadOut
+
+BoolArray = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 _ARITHMETIC = NumpyArithmetic()
 
@@ -49,7 +60,7 @@ class Draw:
         if not effect.active:
             return ideal
         count = self.model.graph.inputs
-        converted = effect.convert(ideal[..., :count], *self._chances(effect.name))
+        converted = effect.convert(ideal[..., :count], *self._chances(effect.name), _ARITHMETIC)
         return np.concatenate((converted, ideal[..., count:]), axis=-1)
 
     def read_out(self, outputs: FloatArray) -> FloatArray:
@@ -57,7 +68,7 @@ class Draw:
         effect: ReadOut = self.variations.effect(ReadOut)
         if not effect.active:
             return outputs
-        return effect.convert(outputs, *self._chances(effect.name))
+        return effect.convert(outputs, *self._chances(effect.name), _ARITHMETIC)
 
     def _chances(self, name: str) -> tuple[np.random.Generator, np.random.Generator]:
         return self.chance.of(name, 0), self.chance.of(name, 1)
@@ -110,58 +121,75 @@ def varied(graph: Graph, variations: Variations, chance: Chance) -> Graph:
     return graph if phases is graph.phases else validate(replace(graph, phases=phases))
 
 
+def with_effects(
+    devices: Devices, variations: Variations, chance: Chance, phase: int, place: int
+) -> Devices:
+    """The devices of one batch as they really are, but for those that are stuck on.
+
+    Args:
+        devices: as they should be.
+        variations: which effects there are.
+        chance: of the draw.
+        phase: the phase's index.
+        place: the batch's in the phase.
+    """
+    for effect in variations.device_effects:
+        devices = effect.apply(devices, chance.of(effect.name, phase, place))
+    return devices
+
+
+def stuck_on(
+    count: int, variations: Variations, chance: Chance, phase: int, place: int
+) -> BoolArray:
+    """Which devices of a batch are stuck on, ``bool[count]``; see ``Devices.always_on``."""
+    stuck: Stuck = variations.effect(Stuck)
+    return stuck.choose(count, chance.of(stuck.name, phase, place))[1]
+
+
 def _with_devices(phase: Phase, number: int, variations: Variations, chance: Chance) -> Phase:
     batches: list[EdgeBatch] = []
     for place, batch in enumerate(phase.batches):
-        w, a, b, c = (_number(getattr(batch, name)) for name in COEFFICIENTS)
-        diff = bool(batch.is_diff.all())
-        devices = Devices(batch.phi, len(batch), w, a, b, c, diff, _ARITHMETIC)
-        for effect in variations.device_effects:
-            devices = effect.apply(devices, chance.of(effect.name, number, place))
-        changed = replace(batch, w=devices.w, a=devices.a, b=devices.b, c=devices.c)
-        stuck: Stuck = variations.effect(Stuck)
-        _, on = stuck.choose(len(batch), chance.of(stuck.name, number, place))
-        if stuck.on and on.any():
-            batches += _stuck_on(changed, on)
-        else:
-            batches.append(changed)
+        devices = with_effects(_devices(batch), variations, chance, number, place)
+        on = stuck_on(len(batch), variations, chance, number, place)
+        batches.append(_with_numbers(batch, devices))
+        if on.any():
+            always = _with_numbers(batch, devices.always_on())
+            batches[-1:] = [batches[-1].take(np.flatnonzero(~on)), always.take(np.flatnonzero(on))]
     return phase.with_batches(tuple(batches))
+
+
+def _devices(batch: EdgeBatch) -> Devices:
+    numbers = Coefficients(*(_number(getattr(batch, name)) for name in COEFFICIENTS))
+    return Devices.of(batch.phi, len(batch), numbers, _ARITHMETIC)
+
+
+def _with_numbers(batch: EdgeBatch, devices: Devices) -> EdgeBatch:
+    return replace(batch, phi=devices.phi, w=devices.w, a=devices.a, b=devices.b, c=devices.c)
 
 
 def _number(value: FloatArray) -> float | FloatArray:
     return float(value) if value.ndim == 0 else value
 
 
-def _stuck_on(
-    batch: EdgeBatch, on: np.ndarray[tuple[int], np.dtype[np.bool_]]
-) -> Iterator[EdgeBatch]:
-    """The batch with the devices ``on`` always conducting."""
-    yield batch.take(np.flatnonzero(~on))
-    always = replace(batch.take(np.flatnonzero(on)), phi=Phi.IDENTITY)
-    if batch.phi is Phi.TANH:
-        nothing, one = np.zeros(()), np.ones(())
-        always = replace(always, a=nothing, b=nothing, c=one)
-    yield always
-
-
 def _loaded(phase: Phase, output: OutputConductance, leaks: tuple[FloatArray, FloatArray]) -> Phase:
     """The phase with what leaks from its nodes to ground."""
-    conductance = leaks[0][: phase.nodes] + output.loads(phase)
+    placed = ((batch.src, batch.dst, _devices(batch)) for batch in phase.batches)
+    conductance = leaks[0][: phase.nodes] + output.loads(phase.nodes, placed)
     return _with_leaks(phase, conductance, leaks[1][: phase.nodes])
 
 
 def _with_leaks(phase: Phase, conductance: FloatArray, current: FloatArray) -> Phase:
     added: list[EdgeBatch] = []
     count = phase.edges
-    for values, slope in ((conductance, 1.0), (current, 0.0)):
+    for values, numbers in zip((conductance, current), LEAKS, strict=True):
         nodes = np.flatnonzero(values)
         if nodes.size:
             trace = Trace.identity(len(nodes), count)
             count += len(nodes)
             ground = np.zeros(len(nodes), np.int32)
-            form = (np.asarray(slope), np.asarray(-slope), np.asarray(1.0 - slope))
+            a, b, c = map(np.asarray, numbers)
             ends = (nodes + 1).astype(np.int32)
-            added.append(EdgeBatch(Phi.IDENTITY, ends, ground, values[nodes], *form, trace))
+            added.append(EdgeBatch(Phi.IDENTITY, ends, ground, values[nodes], a, b, c, trace))
     return phase.with_batches((*phase.batches, *added))
 
 

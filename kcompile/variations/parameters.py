@@ -180,7 +180,7 @@ class Stuck(DeviceEffect):
         return luck < self.open, luck >= 1.0 - self.on
 
     def apply(self, devices: Devices, rng: np.random.Generator) -> Devices:
-        """Devices that are stuck open; those that are stuck on have another law (``circuit``)."""
+        """Devices that are stuck open; ``Devices.always_on`` has the law of those stuck on."""
         is_open, _ = self.choose(devices.count, rng)
         return devices.with_numbers(w=devices.w * devices.drawn(1.0 - is_open))
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from kcompile.ir import FloatArray, Graph, Phase
+from kcompile.ir import FloatArray, Graph
+from kcompile.variations.devices import Devices
 from kcompile.variations.effect import Chance, Effect, lognormal, number
+
+LEAKS = ((1.0, -1.0, 0.0), (0.0, 0.0, 1.0))
+"""``a, b, c`` of the identity edges to ground that carry a node's leaks: conductance, current."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +29,20 @@ class OutputConductance(Effect):
 
     conductance: float = number("conductance per unit of |w|, at both nodes of a device", "1/v0")
 
-    def loads(self, phase: Phase) -> FloatArray:
-        """The conductance from each node to ground, ``float64[N]``, i0/v0."""
-        found = np.zeros(phase.nodes + 1)
-        for batch in phase.batches:
-            load = self.conductance * np.abs(batch.column("w"))
-            found += np.bincount(batch.src, load, phase.nodes + 1)
-            found += np.bincount(batch.dst, load, phase.nodes + 1)
-        return found[1:]
+    def loads(self, nodes: int, placed: Iterable[tuple[Any, Any, Devices]]) -> Any:
+        """The conductance from each node to ground, ``[N]``, i0/v0; 0.0 where there are no devices.
+
+        Args:
+            nodes: N.
+            placed: sources, destinations (``int[E]`` each) and the devices between them, of all
+                that work in one phase.
+        """
+        found: Any = 0.0
+        for src, dst, devices in placed:
+            load = devices.loads(self.conductance)
+            for ends in (src, dst):
+                found = found + devices.arithmetic.summed(load, ends, nodes + 1)[1:]
+        return found
 
 
 @dataclass(frozen=True)

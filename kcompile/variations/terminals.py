@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from kcompile.ir import FloatArray
+from kcompile.variations.devices import Arithmetic
 from kcompile.variations.effect import Effect, number
 
 
@@ -29,26 +30,29 @@ class Converter(Effect):
         return self.noise > 0 or self.offset > 0 or self.bits > 0
 
     def convert(
-        self, v: FloatArray, static: np.random.Generator, each: np.random.Generator
-    ) -> FloatArray:
+        self,
+        v: Any,
+        static: np.random.Generator,
+        each: np.random.Generator,
+        arithmetic: Arithmetic,
+    ) -> Any:
         """The voltages ``[S, M]`` as they are really set or read.
 
         Args:
             v: as they should be.
             static: chance of the nodes' offsets.
             each: chance of the samples' noise.
+            arithmetic: of the voltages.
         """
-        found: FloatArray = v
+        found = v
         if self.offset:
-            offsets: FloatArray = static.standard_normal(int(v.shape[-1]))
-            found = found + self.offset * offsets
+            found = found + self.offset * arithmetic.array(static.standard_normal(int(v.shape[-1])))
         if self.noise:
-            noise: FloatArray = each.standard_normal(v.shape)
-            found = found + self.noise * noise
+            found = found + self.noise * arithmetic.array(each.standard_normal(tuple(v.shape)))
         if self.bits:
             step = 2.0 * self.span / (2.0 ** int(self.bits) - 1.0)
-            levels = np.rint((np.clip(found, -self.span, self.span) + self.span) / step)
-            found = levels * step - self.span
+            clipped = arithmetic.clipped(found, self.span)
+            found = arithmetic.rounded((clipped + self.span) / step) * step - self.span
         return found
 
 
