@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kcompile.cli.options import FILE, data_option, json_option, require_place
+from kcompile.cli.options import FILE, data_option, json_option, require_place, vary_option
 from kcompile.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +48,19 @@ _QUIET_SECONDS = 30.0
     help="Seed of initialisation, shuffling and noise.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Epochs instead of the recipe's.")
+@click.option(
+    "--lr",
+    "learning_rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Learning rate instead of the recipe's.",
+)
+@vary_option
+@click.option(
+    "--from",
+    "start",
+    type=FILE,
+    help="Start from this checkpoint's parameters; its network must be the preset's.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Where torch computes: cpu, cuda.")
 @click.option(
     "--mlp",
@@ -66,6 +79,9 @@ def train(
     seeds: int,
     seed: int,
     epochs: int | None,
+    learning_rate: float | None,
+    vary: tuple[str, ...],
+    start: Path | None,
     device: str,
     mlp: bool,
     resume: bool,
@@ -78,18 +94,25 @@ def train(
     The file is written anew after every epoch: an interrupted run goes on with --resume and ends
     with the same checkpoint. With several --seeds every one gets its own file:
     NAME-seed0.safetensors and so on.
+
+    With --vary every step sees another circuit with these imperfections, so that the network
+    learns to live with them; with --from a trained one is fine-tuned.
     """  # fmt: skip
     from kcompile.files import write_json
     from kcompile.tasks import get_task
+    from kcompile.variations import read_variations
 
     chosen = get_task(task)
     preset = _preset(chosen, preset_name)
     preset.plan(size)
+    variations = read_variations(vary)
     importlib.import_module("kcompile.nn")  # says what to install where torch is missing
     from kcompile.tasks.summary import summary
 
     if mlp and (resume or output):
         raise UsageError("--mlp writes no checkpoint", hint="leave -o and --resume out")
+    if mlp and (vary or start or learning_rate):
+        raise UsageError("--mlp is Table I's baseline", hint="leave --vary, --from and --lr out")
     if mlp and device != "cpu":
         raise UsageError("--mlp trains on the CPU", where="--device", hint="leave it out")
     target = output or Path(f"{chosen.name}.safetensors")
@@ -108,6 +131,7 @@ def train(
             _train(
                 chosen, path, resume, f"{chosen.name}-{size}, seed {current}",
                 preset=preset, size=size, seed=current, epochs=epochs, split=split, device=device,
+                learning_rate=learning_rate, variations=variations, start=start,
             )
         )  # fmt: skip
         click.echo(_outcome(results[-1], chosen.score, path))
@@ -179,10 +203,15 @@ def _unfinished(path: Path) -> Checkpoint | None:
 
 
 def _outcome(result: Trained, score: str, path: Path) -> str:
+    varied = result.varied
+    real = (
+        "" if varied is None
+        else f", {varied.mean:.4g} with its variations (mean of {varied.draws} circuits)"
+    )  # fmt: skip
     return (
         f"{path}: {result.parameters} parameters, seed {result.seed}, test {score} "
         f"{result.test_metric:.4g} as trained, {result.test_metric_converged:.4g} converged "
-        f"(within {result.convergence_error:.0e}), {result.seconds:.0f} s"
+        f"(within {result.convergence_error:.0e}){real}, {result.seconds:.0f} s"
     )
 
 

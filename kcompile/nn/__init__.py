@@ -6,6 +6,7 @@ Importing it imports torch, which is an optional part of the installation.
 from kcompile.errors import MissingExtra
 
 try:
+    from kcompile.nn.drawn import Drawing
     from kcompile.nn.edges import Edges
     from kcompile.nn.flow import log_density, push, require_flow
     from kcompile.nn.form import Form
@@ -14,7 +15,9 @@ try:
     from kcompile.nn.network import KirchhoffNet
     from kcompile.nn.solution import (
         Converged,
+        answers_at,
         converge,
+        converge_double,
         training_solution,
     )
     from kcompile.nn.solver import Solver, integrate
@@ -28,12 +31,15 @@ except ModuleNotFoundError as error:
 __all__ = [
     "INITIALISERS",
     "Converged",
+    "Drawing",
     "Edges",
     "Form",
     "KirchhoffNet",
     "Layer",
     "Solver",
+    "answers_at",
     "converge",
+    "converge_double",
     "initialise",
     "integrate",
     "log_density",

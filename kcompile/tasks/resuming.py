@@ -1,15 +1,21 @@
-"""Whether a checkpoint is of the run that is to be resumed."""
+"""What a run takes from a checkpoint: its own, to go on, or another's, to start from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from kcompile.errors import UsageError
+from kcompile.files import sha256
+from kcompile.frontend import load_checkpoint
 from kcompile.frontend.model import Samples
 from kcompile.frontend.records import BatchRecord, Checkpoint, PhaseRecord
+from kcompile.nn import KirchhoffNet
 
 _CLOSE = 1e-6
 """How far two makings of the same test samples may differ (machines round differently)."""
@@ -37,6 +43,33 @@ def first_difference(
                 return f"{name}.{inner[0]}", *inner[1:]
         return name, other, value
     return None
+
+
+def parameters_of(path: Path, net: KirchhoffNet, preset: str, size: str) -> dict[str, str]:
+    """Puts a checkpoint's parameters into a network; what a training record says of it.
+
+    Args:
+        path: a checkpoint of ours, of the same network.
+        net: changed in place.
+        preset, size: what the network was made of, for messages.
+
+    Raises:
+        UsageError: it is not there, or of another network.
+        CheckpointError: it is not a checkpoint, or it is damaged.
+    """
+    given = load_checkpoint(path)
+    if not same_network(net.to_checkpoint(), given):
+        said = given.training
+        raise UsageError(
+            f"{path} has another network than size {size} of preset {preset}",
+            where="--from",
+            hint=f"give its own --preset and --size ({said.get('preset')}, {said.get('size')})",
+        )
+    stored = KirchhoffNet.from_checkpoint(given)
+    with torch.no_grad():
+        for parameter, value in zip(net.parameters(), stored.parameters(), strict=True):
+            parameter.copy_(value)
+    return {"name": path.name, "sha256": sha256(path)}
 
 
 def same_network(one: Checkpoint, other: Checkpoint) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kcompile.tasks.task import Task
+
+if TYPE_CHECKING:
+    from kcompile.tasks.varying import Varied
 
 
 class Outcome(Protocol):
@@ -37,6 +40,11 @@ class Outcome(Protocol):
         """It took."""
         ...
 
+    @property
+    def varied(self) -> Varied | None:
+        """The score on circuits with variations, where it was trained with some."""
+        ...
+
 
 def summary(task: Task, size: str, results: Sequence[Outcome]) -> dict[str, Any]:
     """What ``kcompile train --json`` writes about one or more runs.
@@ -44,7 +52,8 @@ def summary(task: Task, size: str, results: Sequence[Outcome]) -> dict[str, Any]
     Returns:
         ``{"task", "size", "parameters", "seeds": [{"seed", "test_metric",
         "test_metric_converged", "seconds"}], "mean", "sd"}``; mean and standard deviation (of the
-        sample; 0 for one run) are those of the converged score.
+        sample; 0 for one run) are those of the converged score. A run with variations also has
+        ``"varied": {"mean", "sd", "draws", "steps"}``.
     """
     converged = [result.test_metric_converged for result in results]
     return {
@@ -58,6 +67,7 @@ def summary(task: Task, size: str, results: Sequence[Outcome]) -> dict[str, Any]
                 "test_metric": result.test_metric,
                 "test_metric_converged": result.test_metric_converged,
                 "seconds": round(result.seconds, 3),
+                **({} if result.varied is None else result.varied.to_record()),
             }
             for result in results
         ],

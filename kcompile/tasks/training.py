@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from kcompile import __version__
 from kcompile.errors import CheckpointError, SolverError, TrainingDiverged, UsageError
 from kcompile.frontend.fields import Field
 from kcompile.frontend.model import Samples
 from kcompile.frontend.records import Checkpoint
-from kcompile.nn import KirchhoffNet
+from kcompile.nn import Drawing, KirchhoffNet
 from kcompile.nn.threads import one_thread
 from kcompile.tasks.building import build, device_called, network_of
 from kcompile.tasks.objectives import Objective, objective
 from kcompile.tasks.optimiser import Optimiser
-from kcompile.tasks.resuming import first_difference, same_network, same_samples
+from kcompile.tasks.resuming import (
+    first_difference,
+    parameters_of,
+    same_network,
+    same_samples,
+)
 from kcompile.tasks.task import Kind, Preset, Split, Task
+from kcompile.tasks.varying import Varied, require_fit, training_chance, varied_score
+from kcompile.tasks.versions import versions
+from kcompile.variations import Variations
 
 CARRIED_SAMPLES = 64
 """How many test samples a checkpoint carries, so that verify needs no data set."""
 
 _RUNAWAY = 100.0
 _ADVICE = "try another seed, or a lower learning rate"
-_PACKAGES = ("torch", "torchdiffeq", "numpy", "scikit-learn")
+_OPTIONAL = ("variations", "from")
+"""Settings that a record says nothing of where there are none."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,7 @@ class Trained:
         test_metric_converged: the score by the converged equations.
         convergence_error: how far the last doubling of the solver's steps moved an answer.
         seconds: it took.
+        varied: the score on circuits with the variations that it was trained with, if with any.
     """
 
     checkpoint: Checkpoint
@@ -89,6 +98,7 @@ class Trained:
     test_metric_converged: float
     convergence_error: float
     seconds: float
+    varied: Varied | None = None
 
 
 def train(
@@ -98,6 +108,9 @@ def train(
     size: str = "s",
     seed: int = 0,
     epochs: int | None = None,
+    learning_rate: float | None = None,
+    variations: Variations | None = None,
+    start: Path | None = None,
     split: Split | None = None,
     device: str = "cpu",
     resume: Checkpoint | None = None,
@@ -114,6 +127,10 @@ def train(
         size: a size of the preset.
         seed: of initialisation, shuffling and noise.
         epochs: instead of the recipe's.
+        learning_rate: instead of the recipe's; the rate it ends with stays the recipe's.
+        variations: imperfections of real circuits: every step sees another circuit, drawn by seed
+            and step; the stored parameters are trained.
+        start: a checkpoint of the same network whose parameters it starts from.
         split: the task's data, where the caller has loaded it already.
         device: where torch computes, such as ``cuda``; the test split is judged on the CPU.
         resume: a checkpoint of the same run, to go on from.
@@ -126,13 +143,18 @@ def train(
         TrainingDiverged: the loss became NaN or ran away; what was saved last is still finite.
         SolverError: the trained network's equations do not converge.
         ConfigError: the preset's network cannot be built, or does not fit the data.
-        UsageError: no such preset, size or device, no epochs, or another run's checkpoint.
+        UsageError: no such preset, size or device, no epochs, another run's checkpoint, variations
+            that there is no training with, or a checkpoint of another network to start from.
         CheckpointError: the checkpoint to go on from contradicts itself.
         MissingExtra, DataMissing: the data wants a package or a file that is not there.
     """
     chosen = preset if isinstance(preset, Preset) else task.preset(preset)
-    if epochs is not None:
-        chosen = replace(chosen, recipe=replace(chosen.recipe, epochs=epochs))
+    given = {"epochs": epochs, "learning_rate": learning_rate}
+    changed = {name: value for name, value in given.items() if value is not None}
+    chosen = replace(chosen, recipe=replace(chosen.recipe, **changed))
+    real = variations if variations is not None and variations.active else None
+    if real is not None:
+        require_fit(real, task.kind)
     if chosen.recipe.epochs < 1:
         raise UsageError(f"{chosen.recipe.epochs} epochs", hint="train for one or more")
     began = time.perf_counter()
@@ -141,8 +163,9 @@ def train(
         plan = chosen.plan(size)
         with network_of(chosen):
             net = build(plan, chosen.recipe, seed)
+        origin = None if start is None else parameters_of(start, net, chosen.name, size)
         data = task.load(None) if split is None else split
-        run = _Run(task, chosen, size, seed, data, net)
+        run = _Run(task, chosen, size, seed, data, net, real, origin)
         if resume is not None and (finished := run.finished(resume)) is not None:
             return finished
         goal = objective(task, data, chosen.recipe, seed)
@@ -152,27 +175,20 @@ def train(
         curve = run.train(goal, resume, on_progress, save, began)
         net.to("cpu")
         tested = goal.test(net, as_trained=True, on_progress=on_test)
-    scores = {
+        varied = None if real is None else varied_score(net, goal, real, seed)
+    scores: dict[str, Any] = {
         "test_metric": tested.as_trained if tested.as_trained is not None else tested.score,
         "test_metric_converged": tested.score,
         "convergence_error": tested.error,
     }
     if not all(map(math.isfinite, scores.values())):
         raise TrainingDiverged("the score on the test split is not finite", hint=_ADVICE)
+    if varied is not None:
+        scores |= varied.to_record()
     checkpoint = run.checkpoint(curve, scores)
     if save is not None:
         save(checkpoint)
     return run.trained(checkpoint, time.perf_counter() - began)
-
-
-def _versions() -> dict[str, str]:
-    found = {"kcompile": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +201,9 @@ class _Run:
     seed: int
     data: Split
     net: KirchhoffNet
-    versions: dict[str, str] = field(default_factory=_versions)
+    variations: Variations | None
+    origin: Mapping[str, str] | None
+    versions: Mapping[str, str] = field(default_factory=versions)
 
     def settings(self) -> dict[str, Any]:
         """What makes two runs the same."""
@@ -196,6 +214,8 @@ class _Run:
             "size": self.size,
             "seed": self.seed,
             "recipe": recipe,
+            "variations": {} if self.variations is None else self.variations.to_mapping(),
+            "from": {} if self.origin is None else dict(self.origin),
         }
 
     def checkpoint(
@@ -205,14 +225,18 @@ class _Run:
         optimiser: Optimiser | None = None,
     ) -> Checkpoint:
         """The network as it is now, with everything about it."""
+        settings = self.settings()
+        for name in _OPTIONAL:
+            if not settings[name]:
+                del settings[name]
         record: dict[str, Any] = {
-            **self.settings(),
+            **settings,
             "loss": objective(self.task, self.data, self.preset.recipe).loss_name,
             "metric": self.task.score,
             "optimiser": "AdamW",
             "epochs_done": len(curve),
             "curve": list(curve),
-            "versions": self.versions,
+            "versions": dict(self.versions),
             **scores,
         }
         return self.net.to_checkpoint(
@@ -238,7 +262,8 @@ class _Run:
         """
         record = given.training
         wanted = {"task": self.task.name, **self.settings()}
-        if (other := first_difference({**record, "task": given.task}, wanted)) is not None:
+        stated: dict[str, Any] = {**{name: {} for name in _OPTIONAL}, **record, "task": given.task}
+        if (other := first_difference(stated, wanted)) is not None:
             name, said, value = other
             raise UsageError(
                 f"the checkpoint is of another run: {name} is {_shown(said)}, not {_shown(value)}",
@@ -270,6 +295,7 @@ class _Run:
             record.key("test_metric_converged").number(),
             record.key("convergence_error").number(),
             seconds,
+            Varied.from_record(checkpoint.training),
         )
 
     def train(
@@ -317,22 +343,29 @@ class _Run:
             self.preset.recipe.jitter, size=goal.steps, endpoint=True
         )
         own = net.solver
+        drawing = None if self.variations is None else Drawing(net, self.variations)
         total, samples = 0.0, 0
         for done, batch in enumerate(goal.batches(epoch, like), 1):
+            number = (epoch - 1) * goal.steps + done
             extra = int(more[done - 1])
             if own.steps is not None and extra:
                 net.solver = replace(own, steps=own.steps + extra)
-            try:
-                loss = goal.loss(net, batch)
-            except SolverError as error:
-                raise _diverged(f"the solver cannot follow ({error})", epoch) from error
-            finally:
-                if extra:
+            # The adjoint equation is solved in the step itself, which must see the same circuit.
+            with (
+                nullcontext()
+                if drawing is None
+                else drawing.drawn(training_chance(self.seed, number))
+            ):
+                try:
+                    loss = goal.loss(net, batch)
+                except SolverError as error:
+                    raise _diverged(f"the solver cannot follow ({error})", epoch) from error
+                finally:
                     net.solver = own
-            value = loss.item()
-            if not math.isfinite(value):
-                raise _diverged(f"the loss became {value}", epoch)
-            optimiser.step(loss, (epoch - 1) * goal.steps + done)
+                value = loss.item()
+                if not math.isfinite(value):
+                    raise _diverged(f"the loss became {value}", epoch)
+                optimiser.step(loss, number)
             count = batch[0].shape[0]
             total += value * count
             samples += count

@@ -1,0 +1,138 @@
+"""Training and testing with the imperfections of real circuits (torch)."""
+
+from __future__ import annotations
+
+import copy
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from kcompile.errors import CheckpointError, UsageError
+from kcompile.frontend.fields import Field
+from kcompile.ir import FloatArray
+from kcompile.nn import Drawing, KirchhoffNet, answers_at, converge_double
+from kcompile.nn.drawn import require_trainable
+from kcompile.tasks.objectives import Objective
+from kcompile.tasks.task import Kind
+from kcompile.variations import Chance, Input, ReadOut, Variations
+
+TEST_DRAWS = 10
+"""How many circuits a trained network is tested on."""
+
+_PROBES = 64
+"""So many test samples say how finely circuits must be solved."""
+
+_COARSER = 10.0
+"""Answers may be so many times further from the equations' than where one network is tested: scores
+differ from circuit to circuit by far more."""
+
+_RECORD = "varied"
+
+
+def require_fit(variations: Variations, kind: Kind) -> None:
+    """Sees that a task's networks can be trained with these variations.
+
+    Raises:
+        UsageError: they cannot; it names what cannot.
+    """
+    require_trainable(variations)
+    if kind in (Kind.REGRESSION, Kind.CLASSIFICATION):
+        return
+    names = [effect.name for effect in (Input, ReadOut) if variations.effect(effect).active]
+    if names:
+        raise UsageError(
+            f"a density knows no {' or '.join(names)} converter",
+            where="--vary",
+            hint="leave it out here",
+        )
+
+
+def training_chance(seed: int, step: int) -> Chance:
+    """The chance of a training step's circuit.
+
+    Args:
+        seed: of the run; circuits are others than those of an experiment with the same seed.
+        step: from 1 over all epochs.
+    """
+    words = np.random.SeedSequence([seed, zlib.crc32(b"training")]).generate_state(1, np.uint64)
+    return Chance(int(words[0]), step)
+
+
+@dataclass(frozen=True)
+class Varied:
+    """How good a network is on real circuits that it was not trained on.
+
+    Args:
+        mean: of the task's score on the test split, over circuits.
+        sd: of the score over circuits.
+        draws: how many circuits.
+        steps: Runge-Kutta steps a layer that they were solved with.
+    """
+
+    mean: float
+    sd: float
+    draws: int
+    steps: int
+
+    def to_record(self) -> dict[str, Any]:
+        """As a training record has it."""
+        return {_RECORD: {"mean": self.mean, "sd": self.sd, "draws": self.draws,
+                          "steps": self.steps}}  # fmt: skip
+
+    @classmethod
+    def from_record(cls, training: Mapping[str, Any]) -> Self | None:
+        """What a training record says; None: nothing.
+
+        Raises:
+            CheckpointError: the record is damaged.
+        """
+        found = Field(training, "training", CheckpointError).get(_RECORD)
+        if found is None:
+            return None
+        mean, sd = found.key("mean").number(), found.key("sd").number()
+        return cls(mean, sd, found.key("draws").integer(1), found.key("steps").integer(1))
+
+
+def varied_score(
+    net: KirchhoffNet,
+    goal: Objective,
+    variations: Variations,
+    seed: int,
+    draws: int = TEST_DRAWS,
+) -> Varied:
+    """The score of a network on circuits ``variations.draw(..., seed, 0)`` and on.
+
+    The first circuit is solved until its answers stay; the others with as many steps as it took
+    till the last doubling but one.
+
+    Args:
+        net: on the CPU; it is not changed.
+        goal: what is told of the test split.
+        variations: of the circuits.
+        seed: of the experiment.
+        draws: how many.
+
+    Raises:
+        SolverError: the first circuit's equations do not converge.
+        TrainingDiverged: an answer is not finite.
+    """
+    double = copy.deepcopy(net).double()
+    drawing = Drawing(double, variations)
+    inputs, targets = goal.split.test_inputs, goal.split.test_targets
+    # Converters may round two close answers apart, or add noise.
+    exact = Drawing(double, variations.without([Input.name, ReadOut.name]))
+    with exact.drawn(Chance(seed, 0)):
+        tolerance = _COARSER * goal.tolerance
+        probed = converge_double(double, inputs[:_PROBES], goal.answers, tolerance)
+    steps = max(1, probed.steps // 2)
+    scores: list[float] = []
+    for index in range(draws):
+        with drawing.drawn(Chance(seed, index)):
+            answers: FloatArray = answers_at(double, inputs, goal.answers, steps)
+        scores.append(goal.score(answers, targets))
+    sd = float(np.std(scores, ddof=1)) if draws > 1 else 0.0
+    return Varied(math.fsum(scores) / draws, sd, draws, steps)
