@@ -25,13 +25,20 @@ def recipe(folder: Path, task: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("task", "kills"), [("friedman", 3), ("twomoon", 2)])
+@pytest.mark.parametrize(
+    ("task", "kills", "vary"),
+    [
+        ("friedman", 3, ()),
+        ("twomoon", 2, ()),
+        ("friedman", 2, ("--vary", "mismatch.gain=0.05", "--vary", "input.noise=0.01")),
+    ],
+)
 def test_killed_at_random_moments_it_ends_with_the_same_file(
-    task: str, kills: int, tmp_path: Path
+    task: str, kills: int, vary: tuple[str, ...], tmp_path: Path
 ) -> None:
     """SIGKILL leaves no time to tidy up: what counts is on the disk after every epoch."""
     chance = random.Random(task)
-    arguments = ("train", task, "--preset", recipe(tmp_path, task), "--epochs", EPOCHS)
+    arguments = ("train", task, "--preset", recipe(tmp_path, task), "--epochs", EPOCHS, *vary)
     straight, broken = tmp_path / "straight" / "net", tmp_path / "broken" / "net"
     assert run(*arguments, "-o", straight).status == 0
     interrupted: list[bool] = []

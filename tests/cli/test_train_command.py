@@ -99,9 +99,35 @@ def test_the_baseline_has_about_as_many_parameters(preset: Path, tmp_path: Path)
     assert 0 < said["mean"] < 1
 
 
+def test_a_trained_network_learns_to_live_with_variations(preset: Path, tmp_path: Path) -> None:
+    start, target, facts = tmp_path / "start", tmp_path / "tuned", tmp_path / "facts.json"
+    effects = tmp_path / "effects.toml"
+    effects.write_text("[mismatch]\ngain = 0.5\n[stuck]\nopen = 0.01\n")
+    assert run("train", "friedman", "--preset", preset, "-o", start).status == 0
+    done = run("train", "friedman", "--preset", preset, "--from", start, "--vary", effects,
+               "--vary", "mismatch.gain=0.05", "--epochs", 2, "--lr", 1e-3, "-o", target,
+               "--json", facts)  # fmt: skip
+    assert done.status == 0, done
+    record = load_checkpoint(target).training
+    assert record["variations"] == {"mismatch": {"gain": 0.05}, "stuck": {"open": 0.01}}
+    assert record["from"]["name"] == "start"
+    assert (record["recipe"]["epochs"], record["recipe"]["learning_rate"]) == (2, 1e-3)
+    (said,) = json.loads(facts.read_text())["seeds"]
+    assert said["varied"] == record["varied"]
+    mean = record["varied"]["mean"]
+    assert f", {mean:.4g} with its variations (mean of 10 circuits), " in done.stdout
+
+
 @pytest.mark.parametrize(
     ("status", "arguments", "complaint"),
     [
+        (2, ("friedman", "--vary", "noise.density=1"), "no network can be trained with noise; "),
+        (2, ("friedman", "--vary", "device.roff=1"), "no network can be trained with device; "),
+        (2, ("twomoon", "--vary", "input.bits=4"), "a density knows no input converter; "),
+        (2, ("friedman", "--vary", "none.toml"), "none.toml: no such file"),
+        (2, ("friedman", "--from", "none"), "none: no such file"),
+        (3, ("friedman", "--from", "empty.toml"), "empty.toml: "),
+        (2, ("friedman", "--mlp", "--vary", "mismatch.gain=1"), "leave --vary, --from and --lr"),
         (2, ("juggling",), r"unknown task 'juggling'; tasks: 2spirals, 8gaussians, .*friedman"),
         (2, ("friedman", "--preset", "best"), "friedman has no preset 'best'; presets: paper"),
         (2, ("friedman", "--size", "xl"), "preset paper has no size 'xl'; sizes: s, m, l"),
