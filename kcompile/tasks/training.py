@@ -175,7 +175,9 @@ def train(
         curve = run.train(goal, resume, on_progress, save, began)
         net.to("cpu")
         tested = goal.test(net, as_trained=True, on_progress=on_test)
-        varied = None if real is None else varied_score(net, goal, real, seed)
+        varied = None
+        if real is not None:
+            varied = varied_score(net, goal, real, seed, on_progress=on_test)
     scores: dict[str, Any] = {
         "test_metric": tested.as_trained if tested.as_trained is not None else tested.score,
         "test_metric_converged": tested.score,

@@ -17,6 +17,7 @@ from kcompile.ir import FloatArray
 from kcompile.nn import Drawing, KirchhoffNet, answers_at, converge_double
 from kcompile.nn.drawn import require_trainable
 from kcompile.tasks.objectives import Objective
+from kcompile.tasks.objectives.objective import Heard
 from kcompile.tasks.task import Kind
 from kcompile.variations import Chance, Input, ReadOut, Variations
 
@@ -103,6 +104,7 @@ def varied_score(
     variations: Variations,
     seed: int,
     draws: int = TEST_DRAWS,
+    on_progress: Heard | None = None,
 ) -> Varied:
     """The score of a network on circuits ``variations.draw(..., seed, 0)`` and on.
 
@@ -115,6 +117,7 @@ def varied_score(
         variations: of the circuits.
         seed: of the experiment.
         draws: how many.
+        on_progress: hears how many answers are there, over all circuits, of how many.
 
     Raises:
         SolverError: the first circuit's equations do not converge.
@@ -134,5 +137,7 @@ def varied_score(
         with drawing.drawn(Chance(seed, index)):
             answers: FloatArray = answers_at(double, inputs, goal.answers, steps)
         scores.append(goal.score(answers, targets))
+        if on_progress is not None:
+            on_progress((index + 1) * len(inputs), draws * len(inputs))
     sd = float(np.std(scores, ddof=1)) if draws > 1 else 0.0
     return Varied(math.fsum(scores) / draws, sd, draws, steps)

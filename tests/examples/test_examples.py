@@ -10,6 +10,9 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from kcompile.tasks import Kind, get_task
+from kcompile.tasks.presets import read_presets
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = CHECKOUT / "examples"
 
@@ -40,3 +43,24 @@ def test_the_notebook_runs(tmp_path):
     assert "'fail'" in text  # the leaky diodes
     assert "image/png" in text or "<img" in text
     assert (folder / "deck" / "run.cir").is_file()
+
+
+def test_the_script_tells_what_came_back(tmp_path):
+    """On a network that is compared with itself nothing did."""
+    model = CHECKOUT / "golden" / "friedman" / "model.safetensors"
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "recovered.py", model, model, "--runs", "3", "--vary",
+         EXAMPLES / "large_devices.toml", "--vary", EXAMPLES / "small_devices.toml"],
+        capture_output=True, text=True, timeout=300, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    before, after, better, recovered = done.stdout.splitlines()
+    assert before.removeprefix("before") == after.removeprefix("after")
+    assert "over 3 circuits of 64 samples" in before
+    assert better == "better by 0 +- 0 (95 %, paired over circuits)"
+    assert recovered == "recovered: 0.0% of what was lost (0.0% to 0.0%, bootstrap)"
+
+
+def test_the_recipe_for_fine_tuning_is_for_the_papers_networks():
+    """A network that differs could not start from one that ``kcompile train friedman`` made."""
+    (tuning,) = read_presets(EXAMPLES / "friedman_tuning.toml", Kind.REGRESSION).values()
+    assert tuning.plans == get_task("friedman").preset().plans

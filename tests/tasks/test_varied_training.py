@@ -135,17 +135,18 @@ def test_shared_parameters_and_a_head_train_with_variations(tmp_path: Path) -> N
 def test_the_score_with_variations_is_that_of_drawn_circuits() -> None:
     """Catches a score that is told of other circuits than those of an experiment of that seed."""
     result = train(TASK, preset=PRESET, variations=ALL, seed=3)
-    model = result.checkpoint.model()
+    model, varied = result.checkpoint.model(), result.varied
+    assert varied is not None
     split = TASK.load(None)
     scores = []
     for index in range(10):
         real = draw(model, ALL, 3, index)
         outputs = FixedSteps().outputs(
-            real.model.graph, real.initial_voltages(split.test_inputs), result.varied.steps
+            real.model.graph, real.initial_voltages(split.test_inputs), varied.steps
         )
         scores.append(TASK.metric.value(real.read_out(outputs), split.test_targets))
-    assert result.varied.mean == pytest.approx(np.mean(scores), rel=1e-6)
-    assert result.varied.sd == pytest.approx(np.std(scores, ddof=1), rel=1e-5)
+    assert varied.mean == pytest.approx(np.mean(scores), rel=1e-6)
+    assert varied.sd == pytest.approx(np.std(scores, ddof=1), rel=1e-5)
 
 
 def test_it_starts_from_another_networks_parameters(tmp_path: Path) -> None:
