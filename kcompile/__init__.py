@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         evaluate,
         inspect,
         montecarlo,
+        plan,
         pyspice_circuit,
         sample,
         simulate,
@@ -31,16 +32,20 @@ if TYPE_CHECKING:
     from kcompile.compiler import Compiled, CompileOptions
     from kcompile.errors import KcompileError
     from kcompile.frontend import Model, load
+    from kcompile.physics import CircuitPlan, Limits, NoiseModel
     from kcompile.units import Scale
     from kcompile.verification import Report
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CircuitPlan",
     "CompileOptions",
     "Compiled",
     "KcompileError",
+    "Limits",
     "Model",
+    "NoiseModel",
     "Report",
     "Scale",
     "Simulation",
@@ -50,6 +55,7 @@ __all__ = [
     "inspect",
     "load",
     "montecarlo",
+    "plan",
     "pyspice_circuit",
     "sample",
     "simulate",
@@ -64,6 +70,9 @@ _HOMES = {
     "KcompileError": "kcompile.errors",
     "Model": "kcompile.frontend",
     "load": "kcompile.frontend",
+    "CircuitPlan": "kcompile.physics",
+    "Limits": "kcompile.physics",
+    "NoiseModel": "kcompile.physics",
     "Report": "kcompile.verification",
     "Scale": "kcompile.units",
 }

@@ -3,6 +3,7 @@
 from kcompile.api.circuits import Simulation, compile, pyspice_circuit, simulate, write_netlist
 from kcompile.api.experiments import montecarlo, sweep
 from kcompile.api.judging import evaluate, inspect, sample, verify
+from kcompile.api.planning import plan
 
 __all__ = [
     "Simulation",
@@ -10,6 +11,7 @@ __all__ = [
     "evaluate",
     "inspect",
     "montecarlo",
+    "plan",
     "pyspice_circuit",
     "sample",
     "simulate",

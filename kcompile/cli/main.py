@@ -19,8 +19,8 @@ from kcompile.errors import KcompileError
 from kcompile.files import storage_error
 
 COMMANDS = (
-    "netlist", "verify", "train", "evaluate", "sample", "montecarlo", "sweep", "data", "inspect",
-    "doctor", "golden",
+    "netlist", "verify", "train", "evaluate", "sample", "plan", "montecarlo", "sweep", "data",
+    "inspect", "doctor", "golden",
 )  # fmt: skip
 _INTERRUPTED = 130
 _BUG = 70

@@ -35,11 +35,15 @@ checkpoint_options = _add(
     click.option("--duration", type=float, help="Duration T of a checkpoint that does not say it."),
 )
 
-compile_options = _add(
+scale_options = _add(
     click.option("--scale", type=float, help="Time unit [s]: 1 V, 1 A, SCALE farads [1e-15]."),
     click.option("--v0", type=float, help="Volts per software voltage unit."),
     click.option("--i0", type=float, help="Amperes per software current unit."),
     click.option("--c0", type=float, help="Farads per software capacitance unit."),
+)
+
+compile_options = _add(
+    scale_options,
     click.option("--device", help="Device family, or FAMILY:PRESET; `kcompile doctor` lists them."),
     click.option(
         "-O", "opt_level", type=int,

@@ -6,7 +6,7 @@ evaluations of dv/dt: the compiled kernel takes little longer for eight than for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -53,7 +53,7 @@ class PhaseSolution:
     """
 
     final: FloatArray
-    interpolant: Callable[[FloatArray], FloatArray] | None = None
+    interpolant: Waveform | None = None
 
 
 class IntegrationError(ArithmeticError):

@@ -11,6 +11,7 @@ import numpy as np
 from kcompile.errors import UsageError
 from kcompile.ir import FloatArray
 from kcompile.reference.integrator import PhaseSolution
+from kcompile.reference.waveform import Waveform
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,14 +32,25 @@ class Trajectory:
         Raises:
             UsageError: there is no such phase, or its interpolant was not kept.
         """
+        return self._waveform(phase)(np.asarray(times, dtype=np.float64))
+
+    def steps(self, phase: int) -> FloatArray:
+        """Software times ``[K + 1]`` at which the K steps of a phase begin, and its end.
+
+        Raises:
+            UsageError: as ``at``.
+        """
+        return self._waveform(phase).steps
+
+    def _waveform(self, phase: int) -> Waveform:
         if not 0 <= phase < len(self.phases):
             raise UsageError(
                 f"there is no phase {phase}", hint=f"phases: 0..{len(self.phases) - 1}"
             )
-        interpolant = self.phases[phase].interpolant
-        if interpolant is None:
+        waveform = self.phases[phase].interpolant
+        if waveform is None:
             raise UsageError("the waveforms of this sample were not kept")
-        return interpolant(np.asarray(times, dtype=np.float64))
+        return waveform
 
 
 @dataclass(frozen=True, eq=False)

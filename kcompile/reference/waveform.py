@@ -39,6 +39,11 @@ class Waveform:
         self._starts.append(start.copy())
         self._tables.append(table.copy())
 
+    @property
+    def steps(self) -> FloatArray:
+        """When the steps begin, and the phase's end, ``float64[K + 1]``."""
+        return np.array([*self._begins, self._duration])
+
     def __call__(self, times: FloatArray) -> FloatArray:
         """The voltages at some times."""
         # A simulator's last time point may lie a rounding error beyond the end.

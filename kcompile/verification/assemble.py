@@ -16,6 +16,7 @@ from kcompile.reference import Reference
 from kcompile.simulation import Ngspice, PySpice
 from kcompile.tasks import task_metrics
 from kcompile.verification.deck import DeckFacts
+from kcompile.verification.energy import EnergyMeter
 from kcompile.verification.evidence import Evidence
 from kcompile.verification.inputs import Chosen
 from kcompile.verification.many import ManyRuns
@@ -57,6 +58,7 @@ class Findings:
         runs: one per sample, in order.
         waves: the waveforms to show, with their sample, or None.
         wave_error: the largest error of any node at any time in any sample.
+        energy: which has seen the waveforms.
         many: how the samples were run together, or None: each by the decks' own script.
         writing_seconds, simulation_seconds: wall time.
         jobs: simulations at a time.
@@ -74,6 +76,7 @@ class Findings:
     runs: tuple[SampleRun, ...]
     waves: tuple[int, tuple[PhaseWaves, ...]] | None
     wave_error: float | None
+    energy: EnergyMeter
     many: ManyRuns | None
     writing_seconds: float
     simulation_seconds: float
@@ -106,7 +109,7 @@ def assemble(findings: Findings) -> Report:
         ),
         samples=tuple(_sample(run, errors) for run in findings.runs),
         summary=_summary(findings, spice, errors),
-        energy=_energy(findings.runs),
+        energy=findings.energy.section(reference) | _supplies(findings.runs),
         provenance=_provenance(findings),
         notes=(*_notes(findings), *training_note),
         exit_status=_exit_status(verdict, findings),
@@ -197,7 +200,7 @@ def _summary(findings: Findings, spice: FloatArray, errors: OutputErrors) -> Sum
     )
 
 
-def _energy(runs: tuple[SampleRun, ...]) -> dict[str, float]:
+def _supplies(runs: tuple[SampleRun, ...]) -> dict[str, float]:
     """What the supplies delivered, the mean over the samples; nothing where there are none."""
     known = [run.supply_energy for run in runs if run.supply_energy is not None]
     return {"measured_supply_j": float(np.mean(known))} if known else {}

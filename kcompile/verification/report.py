@@ -184,6 +184,7 @@ class Report:
             ("reference's own error", format_number(self.reference.convergence_error)),
             ("training solver's error", format_number(self.reference.training_solver_error)),
             ("inference time", format_si(summary.inference_time_s, "s")),
+            *self._energy_rows(),
             ("time points, iterations", f"{simulator.time_points}, {simulator.iterations}"),
         ]
         if simulator.acceleration is not None and simulator.calibration is not None:
@@ -201,6 +202,14 @@ class Report:
         rows += _imperfections(self.variations)
         rows.append(("verdict", self.verdict if self.reason is None else f"fail: {self.reason}"))
         return tuple(rows)
+
+    def _energy_rows(self) -> tuple[tuple[str, str], ...]:
+        """Energy in short; none where the report says nothing of it."""
+        energy, power = (self.energy.get(key) for key in ("supply_estimate_j", "mean_power_w"))
+        if energy is None or power is None:
+            return ()
+        text = f"{format_si(energy, 'J', 3)}, {format_si(power, 'W', 3)}"
+        return (("energy of an inference, estimate", text),)
 
     def _evidence(self) -> Evidence:
         if self.evidence is None:

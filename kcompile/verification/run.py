@@ -159,6 +159,7 @@ def verify_model(
                     runs=mended.runs,
                     waves=comparison.waves,
                     wave_error=_largest_wave_error(mended.runs),
+                    energy=comparison.energy,
                     many=found,
                     writing_seconds=written,
                     simulation_seconds=seconds,

@@ -9,11 +9,12 @@ import sys
 import kcompile
 
 FUNCTIONS = {
-    "compile", "evaluate", "inspect", "load", "montecarlo", "pyspice_circuit", "sample", "simulate",
-    "sweep", "verify", "write_netlist",
+    "compile", "evaluate", "inspect", "load", "montecarlo", "plan", "pyspice_circuit", "sample",
+    "simulate", "sweep", "verify", "write_netlist",
 }  # fmt: skip
 CLASSES = {
-    "CompileOptions", "Compiled", "KcompileError", "Model", "Report", "Scale", "Simulation",
+    "CircuitPlan", "CompileOptions", "Compiled", "KcompileError", "Limits", "Model", "NoiseModel",
+    "Report", "Scale", "Simulation",
 }  # fmt: skip
 
 # Imports every module of the package, then says what kind of thing each public name is. A module

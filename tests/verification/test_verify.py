@@ -48,7 +48,22 @@ def test_a_faithful_circuit_passes(passed, ngspice):
     assert passed.provenance.command == "x y"
     assert passed.reference.convergence_error is not None
     assert 0 <= passed.reference.convergence_error < 1e-4
-    assert passed.energy == {}
+
+
+def test_the_energy_of_solutions_and_of_waveforms_agree(passed):
+    energy = passed.energy
+    assert energy["estimate"] is True
+    assert energy["samples"] == energy["spice_samples"] == 3
+    names = ("dissipated_j", "supplied_j", "supply_estimate_j", "voltage_peak_v", "current_peak_a")
+    for name in names:
+        assert energy[name] > 0
+        assert energy[f"spice_{name}"] == pytest.approx(energy[name], rel=5e-3), name
+    assert energy["spice_difference"] < 5e-3
+    balance = energy["supplied_j"] - energy["dissipated_j"] - energy["stored_change_j"]
+    assert abs(balance) < 5e-3 * (energy["supplied_j"] + energy["dissipated_j"])
+    power = energy["supply_estimate_j"] / passed.summary.inference_time_s
+    assert energy["mean_power_w"] == pytest.approx(power)
+    assert ("energy of an inference, estimate" in dict(passed.table())) is True
 
 
 def test_the_evidence_supports_the_numbers(passed):
