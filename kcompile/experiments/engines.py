@@ -9,7 +9,7 @@ from threading import local
 
 import numpy as np
 
-from kcompile.compiler import CompileOptions, compile_model, require_simulated
+from kcompile.compiler import Compiled, CompileOptions, compile_model, require_simulated
 from kcompile.frontend import Model
 from kcompile.ir import FloatArray
 from kcompile.lower import read_family
@@ -61,7 +61,7 @@ class OdeEngine:
             finer: how many times as many steps to take.
         """
         initial = drawn.initial_voltages(self.inputs)
-        return self._solver.outputs(drawn.model.graph, initial, finer * self.steps)
+        return self._solver.outputs(drawn.model.graph, initial, self.steps, finer)
 
     def settled(self, drawn: Draw, samples: int, allowed: float) -> tuple[FloatArray, float]:
         """The first samples' read-out nodes as exactly as a comparison wants, and their error.
@@ -77,7 +77,7 @@ class OdeEngine:
         initial = drawn.initial_voltages(self.inputs)[:samples]
         graph = drawn.model.graph
         steps, moved = settled_steps(self._solver, graph, initial, allowed)
-        return self._solver.outputs(graph, initial, 2 * steps), moved
+        return self._solver.outputs(graph, initial, steps, finer=2), moved
 
 
 class SpiceEngine:
@@ -115,15 +115,20 @@ class SpiceEngine:
         self.program: Ngspice | PySpice = choose_simulator(simulator, ngspice)
         self._jobs, self._timeout = jobs, timeout
 
-    def answers(self, drawn: Draw) -> tuple[FloatArray, tuple[str, ...]]:
-        """The read-out nodes ``float64[S, M]``, NaN for a sample that failed, and why some did."""
+    def answers(self, drawn: Draw, finer: int = 1) -> tuple[FloatArray, tuple[str, ...]]:
+        """The read-out nodes ``float64[S, M]``, NaN for a sample that failed, and why some did.
+
+        Args:
+            drawn: the circuit.
+            finer: how many times as many steps a layer to take, and as small a ``reltol``.
+        """
         parameters = {**self.options.parameters, **drawn.variations.device}
         options, circuit = replace(self.options, parameters=parameters), drawn
         temperature: Temperature = drawn.variations.effect(Temperature)
         if temperature.active and self._thermal:
             options = replace(options, temperature=temperature.celsius)
             circuit = drawn.of_thermal_devices()
-        compiled = compile_model(circuit.model, options)
+        compiled = _refined(compile_model(circuit.model, options), finer)
         initial = drawn.initial_voltages(self.inputs)
         with work_folder() as folder:
             compiled.write(folder, initial[0])
@@ -132,6 +137,15 @@ class SpiceEngine:
             )
         problems = tuple(f"sample {run.index}: {run.problem}" for run in runs if run.problem)
         return np.stack([run.outputs for run in runs]), problems
+
+
+def _refined(compiled: Compiled, finer: int) -> Compiled:
+    if finer == 1:
+        return compiled
+    circuit, options = compiled.circuit, dict(compiled.circuit.options)
+    options["reltol"] = (options["reltol"] or 0.0) / finer
+    circuit = replace(circuit, steps=circuit.steps * finer, options=options)
+    return replace(compiled, circuit=circuit)
 
 
 def drawer(model: Model, variations: Variations, seed: int) -> Callable[[int], Draw]:

@@ -23,12 +23,16 @@ from kcompile.ir import FloatArray, digest
 from kcompile.kernels import workers
 from kcompile.ledger import Ledger, kept
 from kcompile.variations import Draw, Variations
+from kcompile.verification.calibration import GAIN
 from kcompile.verification.inputs import Chosen, choose_inputs
 
 CHECK_EVERY = 50
 """Every so many draws, and the first few, are solved with twice as many steps."""
 
 _ALWAYS_CHECKED = 4
+_FINER = (4, 16)
+"""How much finer a circuit is simulated where its deck's own steps are too coarse."""
+
 _ALONE = 100
 """Draws of each effect alone."""
 
@@ -278,17 +282,30 @@ class _Run:
 
     def _check(self, spice: SpiceEngine, index: int) -> Check:
         drawn = self._circuit(index)
-        outputs, problems = spice.answers(drawn)
         try:
             expected, moved = self.ode.settled(drawn, self._few, 0.1 * self._plan.tolerance)
         except GraphError as error:
             return Check(index, None, None, None, str(error))
+        found = self._compared(spice, drawn, expected, moved, 1)
+        for finer in _FINER:
+            if found.passed or found.problem is not None:
+                break
+            better = self._compared(spice, drawn, expected, moved, finer)
+            if better.difference is None or GAIN * better.difference > (found.difference or 0.0):
+                break  # it is not the steps
+            found = better
+        return found
+
+    def _compared(
+        self, spice: SpiceEngine, drawn: Draw, expected: FloatArray, moved: float, finer: int
+    ) -> Check:
+        outputs, problems = spice.answers(drawn, finer)
         difference = np.abs(outputs - expected)
         allowed = self._plan.tolerance * max(1.0, float(np.abs(expected).max(initial=0.0)))
         known = bool(np.isfinite(difference).all())
         return Check(
-            index, float(difference.max()) if known else None, allowed, moved,
-            problems[0] if problems else None,
+            drawn.chance.index, float(difference.max()) if known else None, allowed, moved,
+            problems[0] if problems else None, finer,
         )  # fmt: skip
 
     def alone(self) -> tuple[Sensitivity, ...]:

@@ -62,6 +62,7 @@ class Check:
         allowed: what the tolerance allows.
         solver_error: how certain the equations' answer is.
         problem: what went wrong, or None.
+        finer: how many times finer than the deck's own the steps were that it took.
     """
 
     index: int
@@ -69,6 +70,7 @@ class Check:
     allowed: float | None
     solver_error: float | None
     problem: str | None
+    finer: int = 1
 
     @property
     def passed(self) -> bool:
@@ -263,11 +265,13 @@ class Experiment:
                 (c.difference for c in self.checks if c.difference is not None), default=None
             )
             good = sum(check.passed for check in self.checks)
+            finest = max(check.finer for check in self.checks)
             rows.append(
                 (
                     "SPICE against the equations",
                     f"{good} of {len(self.checks)} circuits agree"
-                    + ("" if worst is None else f", largest difference {worst:.2g}"),
+                    + ("" if worst is None else f", largest difference {worst:.2g}")
+                    + ("" if finest == 1 else f" (with up to {finest} times as many steps)"),
                 )
             )
         if self.solver_error is not None:

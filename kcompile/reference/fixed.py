@@ -32,13 +32,14 @@ class FixedSteps:
     def __init__(self) -> None:
         self._wirings: OrderedDict[tuple[int, int, str], tuple[EdgeBatch, Wiring]] = OrderedDict()
 
-    def outputs(self, graph: Graph, initial: FloatArray, steps: int) -> FloatArray:
+    def outputs(self, graph: Graph, initial: FloatArray, steps: int, finer: int = 1) -> FloatArray:
         """The read-outs after the last phase, ``float64[S, M]``; NaN or infinite if they run away.
 
         Args:
             graph: the circuit, without tables.
             initial: ``float64[S, N]``, the first phase's voltages at t = 0.
             steps: of the longest phase.
+            finer: how many times as many to take as would follow from that in each phase.
         """
         longest = max(phase.duration for phase in graph.phases)
         passed: list[FloatArray] = []
@@ -46,20 +47,22 @@ class FixedSteps:
         with np.errstate(over="ignore", invalid="ignore"):
             for index, phase in enumerate(graph.phases):
                 count = max(2, int(np.ceil(steps * phase.duration / longest)))
-                final = self._phase(graph, index, hand_over(v, phase), count)
+                final = self._phase(graph, index, hand_over(v, phase), count, finer)
                 v = phase_output(graph, index, final, passed)
                 passed.append(v)
         return v[:, graph.outputs - 1]
 
-    def _phase(self, graph: Graph, index: int, start: FloatArray, steps: int) -> FloatArray:
+    def _phase(
+        self, graph: Graph, index: int, start: FloatArray, steps: int, finer: int
+    ) -> FloatArray:
         phase = graph.phases[index]
         if kernels.chosen() is None:
-            return _rk4(graph, index, _Plain(graph, index), start, steps)
+            return _rk4(graph, index, _Plain(graph, index), start, steps, finer)
         layer = kernels.compiled_phase(graph, index, wiring=self._wiring)
         if phase.injected is not None:
-            return _rk4(graph, index, _Compiled(layer), start, steps)
+            return _rk4(graph, index, _Compiled(layer), start, steps, finer)
         v = np.array(start.T, order="C")  # of its own: it is moved on in place
-        layer.rk4(v, phase.duration, steps)
+        layer.rk4(v, phase.duration, finer * steps)
         return np.ascontiguousarray(v.T)
 
     def _wiring(self, batch: EdgeBatch) -> Wiring:
@@ -90,14 +93,14 @@ def settled_steps(
         GraphError: the voltages run away, or no number of steps is enough.
     """
     steps = _FIRST
-    coarse = solver.outputs(graph, initial, steps)
     while steps <= _MOST:
-        fine = solver.outputs(graph, initial, 2 * steps)
+        coarse = solver.outputs(graph, initial, steps)
+        fine = solver.outputs(graph, initial, steps, finer=2)
         peak = max(1.0, float(np.abs(fine).max(initial=0.0)))
         moved = float(np.abs(fine - coarse).max(initial=0.0))
         if np.isfinite(peak) and moved < tolerance * peak:
             return steps, moved
-        steps, coarse = 2 * steps, fine
+        steps *= 2
     raise GraphError(
         f"{_MOST} equal steps do not solve the circuit to {tolerance:.2g}",
         hint="its voltages run away, or it is too stiff for a fast solution",
@@ -127,7 +130,7 @@ class _Compiled:
 
 
 def _rk4(
-    graph: Graph, index: int, rhs: _Plain | _Compiled, start: FloatArray, steps: int
+    graph: Graph, index: int, rhs: _Plain | _Compiled, start: FloatArray, steps: int, finer: int
 ) -> FloatArray:
     """The phase's final voltages ``[S, N]``, with injected currents where there are some."""
     phase = graph.phases[index]
@@ -140,7 +143,7 @@ def _rk4(
             found = found + phase.injected.at(time)[:, None] * scale
         return found
 
-    for begin, h in _steps(phase, steps):
+    for begin, h in _steps(phase, steps, finer):
         k1 = slope(v, begin)
         k2 = slope(v + k1 * (h / 3), begin + h / 3)
         k3 = slope(v + (k2 - k1 / 3) * h, begin + 2 * h / 3)
@@ -149,13 +152,14 @@ def _rk4(
     return np.ascontiguousarray(v.T)
 
 
-def _steps(phase: Phase, steps: int) -> list[tuple[float, float]]:
+def _steps(phase: Phase, steps: int, finer: int) -> list[tuple[float, float]]:
     """Where each step begins and how long it is; none spans an instant of injected currents."""
     if phase.injected is None:
-        return [(k * phase.duration / steps, phase.duration / steps) for k in range(steps)]
+        count = finer * steps
+        return [(k * phase.duration / count, phase.duration / count) for k in range(count)]
     times = phase.injected.times
     times = np.append(times[times < phase.duration], phase.duration)
-    each = max(1, -(-steps // (len(times) - 1)))
+    each = finer * max(1, -(-steps // (len(times) - 1)))
     lengths = np.repeat(np.diff(times) / each, each)
     begins = np.repeat(times[:-1], each) + lengths * np.tile(np.arange(each), len(times) - 1)
     return list(zip(begins.tolist(), lengths.tolist(), strict=True))

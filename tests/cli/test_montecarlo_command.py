@@ -47,8 +47,8 @@ def test_disagreement_with_spice_is_status_1(vary: Path, monkeypatch: pytest.Mon
 
     real = SpiceEngine.answers
 
-    def wrong(self, drawn):
-        answers, problems = real(self, drawn)
+    def wrong(self, drawn, finer=1):
+        answers, problems = real(self, drawn, finer)
         return answers + 0.1, problems
 
     monkeypatch.setattr(SpiceEngine, "answers", wrong)

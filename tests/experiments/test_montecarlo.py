@@ -133,13 +133,22 @@ def test_a_circuit_that_is_another_in_spice_is_found(monkeypatch: pytest.MonkeyP
     real_ngspice()
     real = SpiceEngine.answers
 
-    def other(self, drawn):
-        answers, problems = real(self, draw(make_model(), SOME, 99, drawn.chance.index))
+    def other(self, drawn, finer=1):
+        wrong = draw(make_model(), SOME, 99, drawn.chance.index)
+        answers, problems = real(self, wrong, finer)
         return answers, problems
 
     monkeypatch.setattr(SpiceEngine, "answers", other)
     found = kcompile.montecarlo(make_model(), Plan(SOME, runs=5, checks=2), inputs=INPUTS)
     assert not found.agreed
+
+
+def test_a_deck_whose_steps_are_too_coarse_is_simulated_finer() -> None:
+    real_ngspice()
+    plan = Plan(SOME, runs=2, checks=2, tolerance=3e-7)
+    found = kcompile.montecarlo(make_model(phi="tanh"), plan, inputs=INPUTS)
+    assert found.agreed, found.checks
+    assert max(check.finer for check in found.checks) > 1
 
 
 def test_spice_answers_for_every_circuit_where_asked() -> None:
