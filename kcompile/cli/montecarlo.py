@@ -115,6 +115,11 @@ def montecarlo(
         write_json(json_file, found.to_dict())
     for file in () if report is None else found.write(report):
         click.echo(f"wrote {file}")
+    if not found.settled:
+        click.echo(
+            "kcompile: some answers are less exact than --tolerance; see 'twice the steps move'",
+            err=True,
+        )
     if not found.agreed:
         click.echo("kcompile: circuits in SPICE disagree with their equations", err=True)
     raise click.exceptions.Exit(0 if found.agreed else 1)

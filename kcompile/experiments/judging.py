@@ -39,19 +39,22 @@ class Judge:
         self.metric: Metric | None = metric
         self._targets = np.empty((len(ideal), 0)) if targets is None else targets
         self.ideal_metric = self.value(ideal)
+        self.peak = float(np.abs(ideal).max(initial=0.0))
 
     def value(self, outputs: FloatArray) -> float | None:
         """The task's metric of read-outs ``[S, M]``, behind the network's head."""
         if self.metric is None or not np.isfinite(outputs).all():
             return None
-        return self.metric.value(self._model.head(outputs), self._targets)
+        with np.errstate(over="ignore"):
+            return self.metric.value(self._model.head(outputs), self._targets)
 
     def errors(self, outputs: FloatArray) -> tuple[float, float]:
         """The largest and the rms difference from the ideal read-outs; infinite if they are."""
-        difference = np.abs(outputs - self._ideal)
-        if not np.isfinite(difference).all():
-            return math.inf, math.inf
-        return float(difference.max()), float(np.sqrt(np.mean(difference**2)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            difference = np.abs(outputs - self._ideal)
+            if not np.isfinite(difference).all():
+                return math.inf, math.inf
+            return float(difference.max()), float(np.sqrt(np.mean(difference**2)))
 
 
 @dataclass(frozen=True, slots=True)

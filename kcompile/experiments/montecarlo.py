@@ -22,7 +22,7 @@ from kcompile.frontend import Model
 from kcompile.ir import FloatArray, digest
 from kcompile.kernels import workers
 from kcompile.ledger import Ledger, kept
-from kcompile.variations import Draw, Variations
+from kcompile.variations import Draw, Temperature, Variations
 from kcompile.verification.calibration import GAIN
 from kcompile.verification.inputs import Chosen, choose_inputs
 
@@ -85,6 +85,12 @@ class Plan:
             )
         if self.options.device is None:  # Fig. 5 drawn out would take its time, a thousand times
             object.__setattr__(self, "options", replace(self.options, device="ideal"))
+        temperature: Temperature = self.variations.effect(Temperature)
+        if temperature.active and self.options.temperature is not None:
+            raise UsageError(
+                "the circuit has two temperatures", where="--temperature",
+                hint="give it by --temperature or by temperature.celsius, not by both",
+            )  # fmt: skip
         if not 0 < self.tolerance < 1:
             raise UsageError(
                 f"the tolerance is {self.tolerance!r}", where="--tolerance",
@@ -191,6 +197,8 @@ class _Run:
             "kcompile": __version__,
             "graph": digest(self._model.graph),
             "inputs": hashlib.sha256(np.ascontiguousarray(self._inputs).tobytes()).hexdigest(),
+            # Two networks may differ in their heads or in their samples' targets alone.
+            "metric": self.judge.ideal_metric,
             "variations": plan.variations.to_mapping(),
             "seed": plan.seed,
             "engine": plan.engine,
@@ -211,7 +219,7 @@ class _Run:
 
         def keep(circuit: Circuit) -> None:
             found[circuit.index] = circuit
-            if ledger is not None:
+            if ledger is not None and circuit.problem is None:  # what failed is to be tried again
                 ledger.append(circuit.line())
             self._show("circuits", len(found), plan.runs)
 

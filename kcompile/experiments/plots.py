@@ -75,7 +75,7 @@ def _effects(found: Experiment) -> Figure:
     """What each effect does alone, the strongest on top."""
     from matplotlib.figure import Figure
 
-    effects = found.sensitivities[::-1]
+    effects = [each for each in found.sensitivities[::-1] if math.isfinite(each.rms_error)]
     figure = Figure(figsize=(6.4, 1.2 + 0.42 * len(effects)), layout="constrained")
     axes = figure.add_subplot()
     axes.barh([each.effect for each in effects], [each.rms_error for each in effects], color=BLUE)

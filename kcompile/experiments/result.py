@@ -125,6 +125,7 @@ class Experiment:
         samples: that each of them was asked.
         note: where the samples come from.
         tolerance: how exact the answers were to be.
+        allowed_error: what it allows a read-out, software units.
         steps: fixed steps of the longest layer (of the equations).
         solver_error: the largest movement of a read-out by twice as many steps, over those looked
             at; None: none was.
@@ -149,6 +150,7 @@ class Experiment:
     samples: int
     note: str
     tolerance: float
+    allowed_error: float
     steps: int
     solver_error: float | None
     metric: str | None
@@ -171,6 +173,7 @@ class Experiment:
         circuits: tuple[Circuit, ...],
         *,
         specification: Specification | None,
+        tolerance: float,
         **facts: Any,
     ) -> Experiment:
         """The findings of circuits that were run."""
@@ -185,6 +188,8 @@ class Experiment:
             task=model.task,
             variations=variations.to_mapping(),
             runs=len(circuits),
+            tolerance=tolerance,
+            allowed_error=tolerance * max(1.0, judge.peak),
             solver_error=max(moved, default=None),
             metric=name,
             better=None if judge.metric is None else judge.metric.better,
@@ -197,6 +202,11 @@ class Experiment:
             circuits=circuits,
             **facts,
         )
+
+    @property
+    def settled(self) -> bool:
+        """Whether the steps were fine enough for every circuit that was looked at."""
+        return self.solver_error is None or self.solver_error <= self.allowed_error
 
     @property
     def agreed(self) -> bool:
@@ -275,7 +285,8 @@ class Experiment:
                 )
             )
         if self.solver_error is not None:
-            rows.append(("twice the steps move", f"{self.solver_error:.2g} at most"))
+            text = f"{self.solver_error:.2g} at most, {self.allowed_error:.2g} allowed"
+            rows.append(("twice the steps move", text))
         rows.append(("time", f"{self.seconds:.1f} s"))
         return tuple(rows)
 

@@ -13,11 +13,13 @@ import numpy as np
 
 from kcompile.compiler import CompileOptions
 from kcompile.errors import UsageError
+from kcompile.experiments.engines import SpiceEngine
 from kcompile.experiments.judging import Spread
 from kcompile.experiments.montecarlo import Plan, Progress, run_montecarlo
 from kcompile.experiments.result import Experiment, plain
 from kcompile.files import filled, write_json
 from kcompile.frontend import Model
+from kcompile.lower import read_family
 from kcompile.pictures import Plots
 from kcompile.units import Scale
 from kcompile.variations.specification import DEVICE
@@ -26,6 +28,8 @@ SCHEMA = "kcompile.sweep/1"
 FILE = "sweep.json"
 
 _MOST = 1000
+_TEMPERATURE = "temperature"
+_UNITS = ("scale", "v0", "i0", "c0")
 
 
 @dataclass(frozen=True)
@@ -170,12 +174,8 @@ def run_sweep(
     began = time.perf_counter()
     if not values:
         raise UsageError("no values", where="--over", hint="give one or more")
+    _check_seen(plan, key)
     changed = [_changed(plan, key, value) for value in values]
-    seen = any(each.variations != plan.variations for each in changed)
-    if plan.engine != "spice" and not seen and any(e.options != plan.options for e in changed):
-        raise UsageError(
-            f"the equations do not know {key}", where="--engine", hint="use --engine spice"
-        )
     found: list[Experiment] = []
     for number, each in enumerate(changed):
         show = _part(on_progress, number, len(values))
@@ -194,16 +194,34 @@ def run_sweep(
     )  # fmt: skip
 
 
+def _check_seen(plan: Plan, key: str) -> None:
+    """Sees that whoever answers knows what is swept: a flat curve would be read as robustness.
+
+    Raises:
+        UsageError: the equations do not know it, or the devices know no temperature.
+    """
+    in_spice = key in (_TEMPERATURE, *_UNITS) or key.startswith(f"{DEVICE}.")
+    if in_spice and plan.engine != SpiceEngine.name:
+        raise UsageError(
+            f"the equations do not know {key}", where="--engine", hint="use --engine spice"
+        )
+    device = plan.options.device
+    if key == _TEMPERATURE and device is not None:
+        family = read_family(device, plan.options.pdk)
+        if not family.thermal:
+            raise UsageError(
+                f"devices of {family.name} know no temperature", where=f"--over {key}",
+                hint="sweep temperature.celsius, or take a family that follows it, such as bjt",
+            )  # fmt: skip
+
+
 def _changed(plan: Plan, key: str, value: float) -> Plan:
     """The plan with one number changed; effects alone are of no interest here."""
     plan = replace(plan, alone=0, checks=0, specification=None)
-    if key == "temperature":
+    if key == _TEMPERATURE:
         return replace(plan, options=replace(plan.options, temperature=value))
-    if key in ("scale", "v0", "i0", "c0"):
+    if key in _UNITS:
         return replace(plan, options=_scaled(plan.options, key, value))
-    if key.startswith(f"{DEVICE}."):
-        parameters = {**plan.options.parameters, key.partition(".")[2]: value}
-        return replace(plan, options=replace(plan.options, parameters=parameters))
     return replace(plan, variations=plan.variations.with_number(key, value))
 
 

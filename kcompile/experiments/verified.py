@@ -100,7 +100,7 @@ def verify_drawn(
     section: dict[str, Any] = {
         "effects": variations.to_mapping(),
         "seed": seed,
-        "ideal": {"peak": float(np.abs(ideal.ideal).max(initial=0.0))},
+        "ideal": {"peak": judge.peak},
     }
     assert report.evidence is not None
     spice = report.evidence.spice

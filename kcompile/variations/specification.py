@@ -158,7 +158,7 @@ def read_variations(sources: Sequence[str | Path]) -> Variations:
                 ) from None
             found = found.with_number(key.strip(), value)
         else:
-            found = _joined(found, _read(Path(source)))
+            found = _with_file(found, Path(source))
     return found
 
 
@@ -170,23 +170,22 @@ def describe() -> Iterator[tuple[str, str, str, float, str]]:
             yield effect.name, each.name, facts["unit"], cast(float, each.default), facts["about"]
 
 
-def _read(path: Path) -> Variations:
+def _with_file(found: Variations, path: Path) -> Variations:
+    """The variations with those of a file on top."""
     try:
         values = tomllib.loads(read_bytes(path).decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ContentError(f"not TOML: {error}", where=path) from error
     try:
-        return Variations.from_mapping(values)
+        Variations.from_mapping(values)
+        # The file's own numbers, for one that is back at its default counts as well.
+        merged = found.to_mapping()
+        for name, numbers in values.items():
+            merged.setdefault(name, {}).update(numbers)
+        return Variations.from_mapping(merged)
     except UsageError as error:
         error.where = str(path)
         raise
-
-
-def _joined(one: Variations, other: Variations) -> Variations:
-    merged = one.to_mapping()
-    for name, numbers in other.to_mapping().items():
-        merged.setdefault(name, {}).update(numbers)
-    return Variations.from_mapping(merged)
 
 
 def _real(name: str, value: Any) -> float:

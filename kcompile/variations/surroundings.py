@@ -76,12 +76,13 @@ class Capacitors(Effect):
     """Capacitors differ, and every device adds the capacitance of its terminals and wires.
 
     ``C = C_ideal * (1 + mismatch*N(0, 1)) + parasitic * degree``, the degree being how many device
-    terminals hang at the node in all layers together.
+    terminals hang at the node in all layers together. At the largest mismatch allowed, none of
+    10^10 capacitors becomes negative.
     """
 
     name: ClassVar[str] = "capacitors"
 
-    mismatch: float = number("sd of a capacitor, relative", most=0.2)
+    mismatch: float = number("sd of a capacitor, relative", most=0.15)
     parasitic: float = number("capacitance of a device's terminal", "c0")
 
     def apply(self, graph: Graph, chance: Chance) -> FloatArray:

@@ -98,11 +98,73 @@ def test_other_plans_do_not_share_what_was_finished(tmp_path: Path) -> None:
         plan, replace(plan, seed=1), replace(plan, tolerance=1e-4),
         replace(plan, variations=SOME.only(["mismatch"])),
     ):  # fmt: skip
-        run = montecarlo._Run(
-            model, changed, montecarlo._samples(model, INPUTS, None, None, 0), montecarlo._silent
-        )
-        keys.add(json.dumps(run.identity(), sort_keys=True))
+        keys.add(identity(model, changed))
     assert len(keys) == 4
+
+
+def identity(model, plan: Plan) -> str:
+    chosen = montecarlo._samples(model, INPUTS, None, None, 0)
+    return json.dumps(montecarlo._Run(model, plan, chosen, montecarlo._silent).identity())
+
+
+def test_other_targets_are_another_job() -> None:
+    """Circuits are kept with their metric, which belongs to the targets."""
+    model, keys = kcompile.load(FRIEDMAN), set()
+    for shift in (0.0, 0.1):
+        chosen = montecarlo._samples(model, None, 8, None, 0)
+        assert chosen.targets is not None
+        chosen = replace(chosen, targets=chosen.targets + shift)
+        run = montecarlo._Run(model, Plan(SOME, runs=2), chosen, montecarlo._silent)
+        keys.add(json.dumps(run.identity()))
+    assert len(keys) == 2
+
+
+def test_a_circuit_that_failed_in_spice_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_ngspice()
+    monkeypatch.setenv("KCOMPILE_STATE", str(tmp_path))
+    asked: list[int] = []
+
+    def fails(self, drawn):
+        asked.append(drawn.chance.index)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return np.full((len(INPUTS), 2), np.nan), ("sample 0: out of time",)
+
+    monkeypatch.setattr(SpiceEngine, "answers", fails)
+    plan = Plan(SOME, runs=3, engine="spice")
+    with pytest.raises(KeyboardInterrupt):
+        kcompile.montecarlo(make_model(), plan, inputs=INPUTS)
+    found = kcompile.montecarlo(make_model(), plan, inputs=INPUTS)
+    assert asked == [0, 1, 2, 0, 1, 2]
+    assert [circuit.problem for circuit in found.circuits] == ["sample 0: out of time"] * 3
+
+
+def test_steps_that_are_too_long_for_a_circuit_are_told() -> None:
+    """They are settled at the ideal network; a circuit with steeper devices may want more."""
+    model = make_model(phi="tanh")
+    good = kcompile.montecarlo(model, Plan(SOME, runs=4, alone=0), inputs=INPUTS)
+    assert good.settled
+    wild = read_variations(["mismatch.gain=20"])
+    bad = kcompile.montecarlo(model, Plan(wild, runs=4, alone=0), inputs=INPUTS)
+    assert bad.solver_error is not None
+    assert bad.solver_error > bad.allowed_error == 1e-3 * max(1.0, peak(model))
+    assert not bad.settled
+
+
+def peak(model) -> float:
+    engine = OdeEngine(model, INPUTS, 1e-3)
+    return float(np.abs(engine.ideal).max())
+
+
+def test_effects_whose_circuits_run_away_have_no_bar() -> None:
+    words = ["mismatch.gain=1e8", "programming.proportional=0.01", "capacitors.mismatch=0.01"]
+    plan = Plan(read_variations(words), runs=10, alone=10)
+    found = kcompile.montecarlo(make_model(), plan, inputs=INPUTS)
+    assert found.sensitivities[0].rms_error == np.inf
+    bars = found.plot().figures["effects"].axes[0].patches
+    assert len(bars) == 2
 
 
 def test_effects_alone_are_ranked() -> None:
@@ -206,11 +268,18 @@ def test_the_report_has_everything(tmp_path: Path) -> None:
         ({"runs": 0}, "--runs"),
         ({"engine": "verilog"}, "ode or spice"),
         ({"tolerance": 0}, "between"),
+        (
+            {
+                "variations": read_variations(["temperature.celsius=80"]),
+                "options": kcompile.CompileOptions(temperature=60.0),
+            },
+            "two temperatures",
+        ),
     ],
 )
 def test_plans_out_of_range(fields: dict, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        Plan(SOME, **fields)
+        Plan(**{"variations": SOME, **fields})
 
 
 def test_thermal_devices_follow_the_temperature_by_themselves() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,18 @@ def test_errors_grow_with_the_strength_and_vanish_without(tmp_path: Path) -> Non
 
 def test_what_the_equations_do_not_know_wants_spice() -> None:
     plan = Plan(read_variations([]), 1)
-    for key in ("scale", "c0", "device.roff"):
+    for key in ("scale", "c0", "device.roff", "temperature"):
         with pytest.raises(UsageError, match="do not know"):
             kcompile.sweep(make_model(), key, (1.0, 2.0), plan, inputs=INPUTS)
     with pytest.raises(UsageError, match="no effect"):
         kcompile.sweep(make_model(), "mismach.gain", (1.0,), plan, inputs=INPUTS)
+
+
+def test_devices_without_a_temperature_are_not_swept_over_it() -> None:
+    options = kcompile.CompileOptions(device="switch")
+    plan = Plan(read_variations([]), 1, engine="spice", options=options)
+    with pytest.raises(UsageError, match="devices of switch know no temperature"):
+        kcompile.sweep(make_model(), "temperature", (0.0, 80.0), plan, inputs=INPUTS)
 
 
 def test_spice_sweeps_devices_and_scales() -> None:
@@ -57,9 +65,10 @@ def test_spice_sweeps_devices_and_scales() -> None:
     plan = Plan(
         read_variations([]), 1, engine="spice", options=kcompile.CompileOptions(device="switch")
     )
-    leaky = kcompile.sweep(make_model(), "device.roff", (1e3, 1e6), plan, inputs=INPUTS)
-    errors = [point.spreads["rms_error"].mean for point in leaky.points]
-    assert errors[0] > 50 * errors[1]
+    for given in (plan, replace(plan, variations=read_variations(["device.roff=1e9"]))):
+        leaky = kcompile.sweep(make_model(), "device.roff", (1e3, 1e6), given, inputs=INPUTS)
+        errors = [point.spreads["rms_error"].mean for point in leaky.points]
+        assert errors[0] > 50 * errors[1]
     scales = kcompile.sweep(make_model(), "scale", (1e-15, 1.0), plan, inputs=INPUTS)
     one, other = (point.spreads["rms_error"].mean for point in scales.points)
     assert one == pytest.approx(other, rel=1e-2)

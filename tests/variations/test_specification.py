@@ -80,6 +80,15 @@ def test_a_file_and_words_on_top(tmp_path: Path) -> None:
     assert str(found).startswith("mismatch.gain=0.05, mismatch.offset=0.01")
 
 
+def test_a_later_file_takes_back_what_an_earlier_one_said(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    one.write_text("[mismatch]\ngain = 0.02\noffset = 0.01\n[temperature]\ncelsius = 80\n")
+    other.write_text("[mismatch]\ngain = 0\n[temperature]\ncelsius = 27\n")
+    assert read_variations([one, other]).to_mapping() == {"mismatch": {"offset": 0.01}}
+    assert read_variations([other, one]).to_mapping() == read_variations([one]).to_mapping()
+    assert read_variations([one, "mismatch.gain=0"]).to_mapping()["mismatch"] == {"offset": 0.01}
+
+
 @pytest.mark.parametrize(
     ("word", "said"),
     [
