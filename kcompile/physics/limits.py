@@ -146,8 +146,8 @@ def least_capacitance(
     per_second = i0 / v0
     least = {
         "capacitance": limits.c_min / float(graph.capacitance.min()),
-        "switching": limits.t_switch / min(found.durations) * per_second,
         "sampling": limits.t_sample / found.duration * per_second,
+        "switching": limits.t_switch / min(found.durations) * per_second,
     }
     name = max(least, key=lambda each: least[each])
     return rounded(least[name], math.ceil), name

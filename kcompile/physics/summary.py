@@ -29,9 +29,12 @@ _ENERGY: tuple[tuple[str, str, str], ...] = (
     ("energy turned into heat by edges", "dissipated_j", "J"),
     ("energy that active edges bring in", "supplied_j", "J"),
     ("energy of an inference, estimate", "supply_estimate_j", "J"),
-    ("the same with tails of tanh pairs", "supply_with_tails_j", "J"),
     ("mean power, estimate", "mean_power_w", "W"),
-    ("the same with tails of tanh pairs", "mean_power_with_tails_w", "W"),
+)
+
+_TAILS: tuple[tuple[str, str, str], ...] = (
+    ("energy with the tails of tanh pairs", "supply_with_tails_j", "J"),
+    ("mean power with the tails of tanh pairs", "mean_power_with_tails_w", "W"),
 )
 
 
@@ -40,7 +43,10 @@ def plan_rows(found: CircuitPlan) -> list[tuple[str, str, str]]:
     scale = found.scale
     rows = [("v0, i0, c0", _units(scale.v0, scale.i0, scale.c0), _units(1.0, 1.0, 1e-15))]
     rows += _side_by_side(_FIGURES, found.figures, found.paper)
-    rows += _side_by_side(_ENERGY, found.figures["energy"], found.paper["energy"])
+    energy, of_paper = found.figures["energy"], found.paper["energy"]
+    rows += _side_by_side(_ENERGY, energy, of_paper)
+    if energy["supply_with_tails_j"] != energy["supply_estimate_j"]:
+        rows += _side_by_side(_TAILS, energy, of_paper)
     rows += [(label, text, "") for label, text in (*_noise(found), *_quality(found))]
     return rows
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from circuits import make_model
 
 from kcompile.ir import EdgeBatch, Graph, Phase, validate
 from kcompile.physics import CurrentMeter, energy_estimate, sample_figures
+from kcompile.physics.energy import FORMULA
 from kcompile.reference import solve
 from kcompile.units import Scale
 
@@ -71,3 +74,9 @@ def test_keys_end_in_their_unit():
     plain = {"estimate", "formula", "samples", "relative_error"}
     for key in found.keys() - plain:
         assert key.rpartition("_")[2] in {"j", "w", "v"}, key
+
+
+def test_the_formulas_are_where_it_says():
+    page, _, anchor = FORMULA.partition("#")
+    text = (Path(__file__).parents[2] / page).read_text()
+    assert f"## {anchor.capitalize()}\n" in text

@@ -81,7 +81,7 @@ def test_the_evidence_supports_the_numbers(passed):
 
 def test_it_can_be_written_and_read(passed, tmp_path):
     paths = passed.write(tmp_path)
-    assert len(paths) == 4
+    assert len(paths) == 5
     assert load_report(tmp_path) == passed
 
 
@@ -153,7 +153,7 @@ def test_no_sample_at_all_is_the_simulators_failure(unreliable, tmp_path):
     assert (report.verdict, report.exit_status) == ("fail", 4)
     assert report.summary.max_abs_error is None
     assert report.summary.inference_time_s is None
-    assert [path.name for path in report.write(tmp_path)] == ["report.json"]
+    assert [path.name for path in report.write(tmp_path)] == ["report.json", "report.html"]
 
 
 def test_simulate_gives_outputs_or_says_which_sample_failed(ngspice, unreliable, passed):

@@ -110,9 +110,11 @@ def _key_figures(report: Report) -> Iterator[KeyFigure]:
     yield KeyFigure(
         "Scale", format_si(scale.time_unit_s, "s"), f"a software time unit; {worth}"
     )  # fmt: skip
-    joules = [(k, v) for k, v in report.energy.items() if k.endswith("_j") and is_number(v)]
+    joules = {k: v for k, v in report.energy.items() if k.endswith("_j") and is_number(v)}
     if joules:
-        name, value = joules[0]
+        known = ("measured_supply_j", "supply_estimate_j", *joules)
+        name = next(each for each in known if each in joules)
+        value = joules[name]
         yield KeyFigure("Energy", format_si(float(value), "J"), spaced(name.removesuffix("_j")))
     wall = report.compile.seconds + report.reference.seconds + report.simulator.seconds
     yield KeyFigure("Wall time", format_si(wall, "s", 3), "compiling, reference, simulation")
