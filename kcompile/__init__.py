@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kcompile.errors import KcompileError
     from kcompile.frontend import Model, load
     from kcompile.physics import CircuitPlan, Limits, NoiseModel
+    from kcompile.timing import Timing
     from kcompile.units import Scale
     from kcompile.verification import Report
 
@@ -49,6 +50,7 @@ __all__ = [
     "Report",
     "Scale",
     "Simulation",
+    "Timing",
     "__version__",
     "compile",
     "evaluate",
@@ -75,6 +77,7 @@ _HOMES = {
     "NoiseModel": "kcompile.physics",
     "Report": "kcompile.verification",
     "Scale": "kcompile.units",
+    "Timing": "kcompile.timing",
 }
 
 

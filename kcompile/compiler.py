@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kcompile.devices import Gates
 from kcompile.errors import UsageError
 from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray, Graph, digest
@@ -28,6 +29,7 @@ from kcompile.netlist import (
     write_decks,
 )
 from kcompile.passes import BOUNDED, Approximation, PassRecord, check_level, optimise
+from kcompile.timing import Timing
 from kcompile.units import Scale
 
 SWITCH_LIMIT = 20_000
@@ -56,6 +58,7 @@ class CompileOptions:
         approximation: how far ``-O3`` may go, and over which voltages it holds; the functions of
             ``kcompile`` find it from the trajectories of the samples. Other levels need none.
         temperature: of the circuit, degrees Celsius; None: 27, the simulators' own, unsaid.
+        timing: of the layers of a single deck; None: perfect.
     """
 
     scale: Scale = Scale()
@@ -66,6 +69,12 @@ class CompileOptions:
     pdk: Path | None = None
     approximation: Approximation | None = None
     temperature: float | None = None
+    timing: Timing | None = None
+
+    @property
+    def imperfect(self) -> Timing | None:
+        """The timing where it is not perfect, else None."""
+        return None if self.timing is None or self.timing.perfect else self.timing
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,9 @@ class LayerPlan:
         phase: index of the phase.
         waveform: name of the raw file.
         start, end: seconds within it.
-        duration: of the phase, software time.
+        duration: of the phase, software time; with imperfect timing that from start to end.
         time_unit: seconds per software time unit.
-        ramp: seconds that the phase's gate takes to open or close; 0: not gated.
+        ramp: seconds that the phase's gate takes to open or close; 0: time runs evenly.
     """
 
     phase: int
@@ -162,16 +171,25 @@ class Compiled:
     @property
     def layers(self) -> tuple[LayerPlan, ...]:
         """Where each phase is found in the waveforms."""
-        plans: list[LayerPlan] = []
-        single = self.circuit.single
-        for index, layer in enumerate(self.circuit.layers):
-            ramp = 0.0 if single is None else single.ramp
-            start = 0.0 if single is None else single.starts[index]
-            name = layer_waveform(layer.number) if single is None else SINGLE_WAVEFORM
-            duration = self.graph.phases[index].duration
-            end = start + layer.duration + ramp
-            plans.append(LayerPlan(index, name, start, end, duration, self.scale.time_unit, ramp))
-        return tuple(plans)
+        tau = self.scale.time_unit
+        layers, phases = self.circuit.layers, self.graph.phases
+        if self.circuit.single is None:
+            return tuple(
+                LayerPlan(k, layer_waveform(k + 1), 0.0, layer.duration, phases[k].duration, tau)
+                for k, layer in enumerate(layers)
+            )
+        timing = self.options.timing or Timing()
+        schedule = timing.schedule([x.duration for x in layers], [x.nodes for x in layers])
+        if not timing.perfect:
+            return tuple(
+                LayerPlan(k, SINGLE_WAVEFORM, start, end, (end - start) / tau, tau)
+                for k, (start, end) in enumerate(schedule.windows)
+            )
+        corners = (schedule.corners(k)[0].tolist() for k in range(len(layers)))
+        return tuple(
+            LayerPlan(k, SINGLE_WAVEFORM, c[0], c[3], phases[k].duration, tau, schedule.rise)
+            for k, c in enumerate(corners)
+        )
 
     def write(self, folder: Path, initial: FloatArray) -> DeckFiles:
         """Writes the decks.
@@ -224,7 +242,9 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
     assert options.opt_level is not None
     graph, passes = optimise(model.graph, options.opt_level, options.approximation)
     values = family.values(options.scale, options.parameters)
-    layers = lower(graph, family, options.scale, single=options.single_deck, parameters=values)
+    timing = options.timing or Timing()
+    gates = (Gates.ROWS if timing.skew > 0 else Gates.ONE) if options.single_deck else Gates.NONE
+    layers = lower(graph, family, options.scale, gates=gates, parameters=values)
     circuit = Circuit(
         layers,
         Family(family.name, family.folders, values, family.dialect, family.supplies),
@@ -236,7 +256,7 @@ def compile_model(model: Model, options: CompileOptions | None = None) -> Compil
         ),
         STEPS,
         _header(model, options, note, passes),
-        single_deck(layers) if options.single_deck else None,
+        single_deck(layers, timing, options.scale) if options.single_deck else None,
     )
     return Compiled(model, graph, options, note, passes, circuit, time.perf_counter() - began)
 
@@ -300,6 +320,11 @@ def simulator_options(
 def _resolve(graph: Graph, options: CompileOptions) -> tuple[CompileOptions, FamilySpec, str]:
     """Fills in the device family and the level; says what was chosen and why."""
     level, chosen = options.opt_level, options.device
+    if options.imperfect is not None and not options.single_deck:
+        raise UsageError(
+            "layers have a timing only in one transient", where="--timing",
+            hint="add --single-deck",
+        )  # fmt: skip
     if level is not None:
         check_level(level)
     if options.temperature is not None:
@@ -329,6 +354,11 @@ def _check_temperature(celsius: float) -> None:
         )  # fmt: skip
 
 
+def _timing_note(timing: Timing) -> str:
+    numbers = ", ".join(f"{name} {value!r}" for name, value in timing.to_mapping().items())
+    return f"timing: {numbers} (times: fractions of the shortest layer)"
+
+
 def _bound_note(passes: tuple[PassRecord, ...]) -> str:
     bound = sum(record.error_bound for record in passes)
     if bound == 0:
@@ -342,7 +372,7 @@ def _bound_note(passes: tuple[PassRecord, ...]) -> str:
 def _header(
     model: Model, options: CompileOptions, note: str, passes: tuple[PassRecord, ...]
 ) -> tuple[str, ...]:
-    graph, scale = model.graph, options.scale
+    graph, scale, timing = model.graph, options.scale, options.imperfect
     parameters = "".join(f", {name}={value!r}" for name, value in options.parameters.items())
     layers = "1 layer" if len(graph.phases) == 1 else f"{len(graph.phases)} layers"
     return (
@@ -358,5 +388,6 @@ def _header(
             else (f"temperature: {options.temperature!r} degrees Celsius",)
         ),
         *(() if model.imperfections is None else (f"imperfections: {model.imperfections}",)),
+        *(() if timing is None else (_timing_note(timing),)),
         *((_bound_note(passes),) if options.opt_level == BOUNDED else ()),
     )

@@ -55,7 +55,7 @@ def compile(
             of ``-O3`` are to hold; default: one, as for ``write_netlist``. Other levels hold for
             any.
         **fields: ``device``, ``opt_level``, ``single_deck``, ``parameters``, ``pdk``,
-            ``approximation``, ``temperature``.
+            ``approximation``, ``temperature``, ``timing``.
 
     Raises:
         UsageError: an option is out of range.

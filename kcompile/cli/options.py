@@ -13,6 +13,7 @@ from kcompile.errors import UsageError
 
 if TYPE_CHECKING:
     from kcompile.compiler import CompileOptions
+    from kcompile.timing import Timing
     from kcompile.units import Scale
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -50,6 +51,11 @@ compile_options = _add(
         help="Optimisation: 0 literal, 1 clean, 2 fast, 3 approximate, within a stated bound.",
     ),
     click.option("--single-deck", is_flag=True, help="All layers in one transient, gated."),
+    click.option(
+        "--timing", multiple=True, metavar="KEY=VALUE",
+        help="Imperfect timing of a single deck's layers: rise, dead, overlap, late, skew, in "
+        "shortest layers, charge, leak, seed (repeatable).",
+    ),
     click.option(
         "--param", "parameters", multiple=True, metavar="NAME=VALUE",
         help="Device parameter, in the unit its family states (repeatable).",
@@ -134,6 +140,7 @@ def make_compile_options(
     device: str | None,
     opt_level: int | None,
     single_deck: bool,
+    timing: tuple[str, ...],
     parameters: tuple[str, ...],
     pdk: Path | None,
     temperature: float | None,
@@ -155,13 +162,26 @@ def make_compile_options(
         device,
         opt_level,
         single_deck,
-        dict(_parameter(text) for text in parameters),
+        dict(_named("--param", text, "roff=1e6") for text in parameters),
         pdk,
         temperature=temperature,
+        timing=_timing(timing),
     )
 
 
-def _parameter(text: str) -> tuple[str, float]:
+def _timing(words: tuple[str, ...]) -> Timing | None:
+    from kcompile.timing import Timing
+
+    if not words:
+        return None
+    given = dict(_named("--timing", text, "overlap=0.01") for text in words)
+    seed = given.get("seed")
+    if seed is not None and seed.is_integer():
+        given["seed"] = int(seed)
+    return Timing.from_mapping(given)
+
+
+def _named(option: str, text: str, example: str) -> tuple[str, float]:
     name, equals, value = text.partition("=")
     try:
         if not equals:
@@ -169,5 +189,5 @@ def _parameter(text: str) -> tuple[str, float]:
         return name.strip(), float(value)
     except ValueError:
         raise UsageError(
-            f"{text!r} is not NAME=VALUE", where="--param", hint="for example --param roff=1e6"
+            f"{text!r} is not NAME=VALUE", where=option, hint=f"for example {option} {example}"
         ) from None

@@ -5,6 +5,6 @@ that lies beside it, with side files that say what a layer holds.
 """
 
 from kcompile.devices.library import library, require_library
-from kcompile.devices.sidefile import PHIS, Grain, PairData, encode, join
+from kcompile.devices.sidefile import PHIS, Gates, Grain, PairData, encode, join
 
-__all__ = ["PHIS", "Grain", "PairData", "encode", "join", "library", "require_library"]
+__all__ = ["PHIS", "Gates", "Grain", "PairData", "encode", "join", "library", "require_library"]

@@ -36,6 +36,17 @@ class Grain(IntEnum):
     LAYER = 2
 
 
+class Gates(IntEnum):
+    """How many voltages switch the currents of a layer on: none, one, or one for each row.
+
+    What flows between two nodes belongs to the row of the higher one.
+    """
+
+    NONE = 0
+    ONE = 1
+    ROWS = 2
+
+
 @dataclass(frozen=True, eq=False)
 class PairData:
     """What flows between P pairs of nodes, in SI units; out of ``high``, into ``low``.
@@ -88,7 +99,7 @@ def join(parts: Sequence[PairData]) -> PairData:
 
 
 def encode(
-    data: PairData, name: str, grain: Grain, *, nodes: int, diagonal: bool, gated: bool
+    data: PairData, name: str, grain: Grain, *, nodes: int, diagonal: bool, gates: Gates
 ) -> Iterator[bytes]:
     """The content of a side file, in pieces.
 
@@ -98,7 +109,8 @@ def encode(
         grain: one device for the layer, or one a pair.
         nodes: the layer's nodes, ground not counted, 1 to 2**20.
         diagonal: whether the device's Jacobian has nothing but its diagonal.
-        gated: whether one more terminal multiplies all currents.
+        gates: how many terminals behind the nodes' multiply currents: of a layer's device none,
+            one, or one a node; of a pair's none or one.
 
     Raises:
         ValueError: the name or the number of nodes is out of range.
@@ -119,7 +131,7 @@ def encode(
     sizes = (data.pairs, len(data.knot), len(data.w))
 
     def header(checksum: int) -> bytes:
-        flags = (int(grain), int(diagonal), int(gated), nodes)
+        flags = (int(grain), int(diagonal), int(gates), nodes)
         return _HEADER.pack(
             _MAGIC, _VERSION, _ORDER, *flags, *sizes, name.encode("ascii"), checksum, 0
         )

@@ -2,7 +2,8 @@
 
 from kcompile.lower.description import family_names, preset_names, read_family
 from kcompile.lower.family import PRESET_SIGN, FamilySpec, Form
-from kcompile.lower.lower import lower, single_deck
+from kcompile.lower.gating import single_deck
+from kcompile.lower.lower import lower
 from kcompile.lower.parameters import Parameter, Preset
 from kcompile.lower.tables import PiecewiseLinear, piecewise_linear
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from kcompile.devices import Grain
+from kcompile.devices import Gates, Grain
 from kcompile.errors import PdkError, UsageError
 from kcompile.files import read_bytes
 from kcompile.ir import LEAKY_SLOPE, EdgeBatch, Fill, Graph, Phase, Phi, Trace
 from kcompile.lower.columns import edge_columns, group_names, table_columns
 from kcompile.lower.family import FamilySpec, Form
+from kcompile.lower.gating import Gating, with_gate
 from kcompile.lower.native import EDGES, Built, edge_library, native_layer
 from kcompile.netlist import (
     Attachment,
@@ -22,15 +23,11 @@ from kcompile.netlist import (
     ElementTable,
     Injection,
     Layer,
-    SingleDeck,
     Start,
     Traced,
     node_names,
 )
 from kcompile.units import Scale
-
-_RAMP = 1e-3
-"""A gate's ramp in a single deck, as a fraction of the shortest layer."""
 
 _LEAST = 1e-100
 """The smallest conductance (i0/v0) written as a resistor: 1/g of a much smaller one overflows."""
@@ -41,7 +38,7 @@ def lower(
     family: FamilySpec,
     scale: Scale,
     *,
-    single: bool = False,
+    gates: Gates = Gates.NONE,
     parameters: Mapping[str, float] | None = None,
 ) -> tuple[Layer, ...]:
     """The graph's phases as layers of elements in SI units.
@@ -50,15 +47,15 @@ def lower(
         graph: valid.
         family: devices to build it from.
         scale: the unit system.
-        single: whether the layers will share one transient, with gated currents.
+        gates: how many switch the currents of each layer on, if they will share one transient.
         parameters: the family's, in SI units; default: its defaults.
 
     Raises:
         SimulatorNotFound: the family is of compiled devices, and kcompile was built without them.
         PdkError: the family has no device for a nonlinearity.
-        UsageError: ``single`` where no wire can do the hand-over.
+        UsageError: gates where no wire can do the hand-over.
     """
-    if single:
+    if gates:
         _check_single(graph)
     values = family.values(scale, {}) if parameters is None else parameters
     files = tuple(_file(path) for path in family.files)
@@ -68,8 +65,8 @@ def lower(
             family,
             scale,
             node_names(phase.nodes),
-            prefix=f"{index + 1}_" if single else "",
-            gate=f"g{index + 1}" if single else None,
+            prefix=f"{index + 1}_" if gates else "",
+            gating=Gating(gates, index + 1),
         )
         built = builder.build(phase, index + 1, values)
         layers.append(
@@ -105,13 +102,6 @@ def _file(path: Path) -> Attachment:
     return Attachment(path.name, pieces)
 
 
-def single_deck(layers: Sequence[Layer]) -> SingleDeck:
-    """When each layer's gate opens in a deck that holds them all."""
-    ramp = _RAMP * min(layer.duration for layer in layers)
-    ends = np.cumsum([layer.duration + ramp for layer in layers])
-    return SingleDeck(ramp, (0.0, *ends[:-1].tolist()))
-
-
 @dataclass
 class _Builder:
     """Builds the element tables of one phase."""
@@ -120,7 +110,7 @@ class _Builder:
     scale: Scale
     names: list[str]
     prefix: str
-    gate: str | None
+    gating: Gating
 
     def __post_init__(self) -> None:
         self.traces: list[Traced] = []
@@ -139,7 +129,7 @@ class _Builder:
             self.names,
             diagonal=bool(values.get("diagonal")),
             prefix=self.prefix,
-            gate=self.gate,
+            gating=self.gating,
         )
 
     def tables(self, phase: Phase) -> Iterator[ElementTable]:
@@ -167,7 +157,8 @@ class _Builder:
         ids = group_names(batch, f"{self.prefix}p{number}")
         self.traces.append(Traced(ids, batch.trace.ptr[ptr], batch.trace.index))
         columns = table_columns(batch, self.names, ids, self.scale)
-        return ElementTable(form.template, columns, len(ids), self.gate)
+        gate = self.gating.pairs(batch)
+        return ElementTable(form.template, with_gate(columns, gate), len(ids))
 
     def _single(self, batch: EdgeBatch, weight: float, suffix: str) -> Iterator[ElementTable]:
         batch = replace(batch, group_ptr=None, tables=None)
@@ -182,7 +173,8 @@ class _Builder:
             if (np.diff(part.trace.ptr) > 1).any():
                 self.traces.append(Traced(ids, part.trace.ptr, part.trace.index))
             columns = edge_columns(part, self.names, ids, self.scale, weight)
-            yield ElementTable(form.template, columns, len(part), self.gate)
+            gate = self.gating.edges(part)
+            yield ElementTable(form.template, with_gate(columns, gate), len(part))
         if left.any():
             raise PdkError(
                 f"family {self.family.name} has no device for {batch.phi}",
@@ -200,7 +192,7 @@ class _Builder:
 
     def _fits(self, batch: EdgeBatch, form: Form) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         usable = (
-            form.control != "table" and batch.phi in form.phi and (form.gated or self.gate is None)
+            form.control != "table" and batch.phi in form.phi and (form.gated or not self.gating)
         )
         fit = np.full(len(batch), usable)
         if not usable:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from kcompile.devices import PHIS, Grain, PairData, encode, join, require_library
+from kcompile.devices import PHIS, Gates, Grain, PairData, encode, join, require_library
 from kcompile.errors import GraphError
 from kcompile.files import read_bytes
 from kcompile.ir import EdgeBatch, FloatArray, OffsetArray, Phase, oriented, unordered_pairs
 from kcompile.lower.columns import Columns, group_ends, group_names
+from kcompile.lower.gating import Gating, with_gate
 from kcompile.lower.tables import Segments, groups, segments
 from kcompile.netlist import Attachment, ElementTable, Traced
 from kcompile.units import Scale
@@ -70,7 +71,7 @@ def native_layer(
     *,
     diagonal: bool,
     prefix: str = "",
-    gate: str | None = None,
+    gating: Gating | None = None,
 ) -> Built:
     """A phase as one compiled device, or as one a pair of nodes.
 
@@ -82,7 +83,7 @@ def native_layer(
         names: of the nodes, ground first.
         diagonal: whether the devices' Jacobian has its diagonal alone.
         prefix: of element names.
-        gate: node whose voltage multiplies all currents, or None.
+        gating: whose voltages multiply the currents; None: nobody's.
 
     Raises:
         SimulatorNotFound: kcompile was built without its devices.
@@ -92,15 +93,15 @@ def native_layer(
         return Built((), ())
     device = f"kc_layer{number}" if grain is Grain.LAYER else f"kc_pairs{number}"
     stem = f"layer{number}"
-    nodes, gated = len(names) - 1, gate is not None
+    nodes, gates = len(names) - 1, gating or Gating(Gates.NONE, number)
 
     def content() -> Iterator[bytes]:
         data = join([part.data(scale) for part in parts])
         _check(data, number)
-        return encode(data, device, grain, nodes=nodes, diagonal=diagonal, gated=gated)
+        return encode(data, device, grain, nodes=nodes, diagonal=diagonal, gates=gates.kind)
 
     tables, traces = (_whole if grain is Grain.LAYER else _pairs)(
-        parts, device, names, prefix, number, gate
+        parts, device, names, prefix, number, gates
     )
     attachments = (_copy(f"{stem}.osdi"), Attachment(f"{stem}.dat", content))
     return Built(tables, traces, (f"{stem}.osdi",), attachments)
@@ -247,14 +248,19 @@ def _whole(
     names: list[str],
     prefix: str,
     number: int,
-    gate: str | None,
+    gating: Gating,
 ) -> tuple[tuple[ElementTable, ...], tuple[Traced, ...]]:
     """One element whose terminals are all nodes; it stands for every edge, so nothing is traced."""
     del parts, prefix
-    nodes = names[1:]
-    lines = [" ".join(nodes[k : k + _PER_LINE]) for k in range(0, len(nodes), _PER_LINE)]
-    columns = {"e": [str(number)], "nodes": ["\n+ ".join(lines)], "device": [device]}
-    return (ElementTable("layer.j2", columns, 1, gate),), ()
+    columns = {"e": [str(number)], "nodes": [_continued(names[1:])], "device": [device]}
+    gate = [_continued(gating.names(len(names) - 1))] if gating else None
+    return (ElementTable("layer.j2", with_gate(columns, gate), 1),), ()
+
+
+def _continued(words: Sequence[str]) -> str:
+    """Words in lines that SPICE takes for one."""
+    lines = [" ".join(words[k : k + _PER_LINE]) for k in range(0, len(words), _PER_LINE)]
+    return "\n+ ".join(lines)
 
 
 def _pairs(
@@ -263,17 +269,18 @@ def _pairs(
     names: list[str],
     prefix: str,
     number: int,
-    gate: str | None,
+    gating: Gating,
 ) -> tuple[tuple[ElementTable, ...], tuple[Traced, ...]]:
     """One element a pair, after one that names their model."""
     del number
-    tables = [ElementTable("card.j2", {"device": [device]}, 1, gate)]
+    tables = [ElementTable("card.j2", {"device": [device]}, 1)]
     traces: list[Traced] = []
     first = 0
     for part in parts:
         ids = group_names(part.batch, f"{prefix}{part.prefix}")
         columns = _pair_columns(part, device, names, ids, first)
-        tables.append(ElementTable("pair.j2", columns, part.pairs, gate))
+        columns = with_gate(columns, gating.pairs(part.batch))
+        tables.append(ElementTable("pair.j2", columns, part.pairs))
         trace, ptr = part.batch.trace, part.batch.group_ptr
         assert ptr is not None
         traces.append(Traced(ids, trace.ptr[ptr], trace.index))

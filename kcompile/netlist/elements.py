@@ -22,15 +22,14 @@ class ElementTable:
 
     Args:
         template: name of the family's row template.
-        columns: what the template may name, each with one value a row.
+        columns: what the template may name, each with one value a row. ``gate``, where it is there,
+            is the node whose voltage (0 to 1 V) switches the row's current on.
         count: number of rows.
-        gate: node whose voltage (0 to 1 V) switches the currents on, or None.
     """
 
     template: str
     columns: Mapping[str, Column]
     count: int
-    gate: str | None = None
 
 
 @dataclass(frozen=True)
@@ -141,19 +140,59 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class SingleDeck:
-    """Timing of a circuit that holds all layers in one transient.
-
-    A gate opens and closes each layer's currents linearly; neighbouring gates never overlap, and
-    each gate's voltage integrates to exactly the layer's duration.
+class Gate:
+    """A node whose voltage, 0 to 1 V, multiplies currents; it rises and falls linearly.
 
     Args:
-        ramp: seconds that a gate takes to open or to close.
-        starts: second at which each layer's gate begins to open.
+        name: of the node.
+        corners: seconds at which it begins to open, is open, begins to close, is closed.
     """
 
-    ramp: float
-    starts: tuple[float, ...]
+    name: str
+    corners: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Charge that is pushed onto a node: by a voltage that rises linearly behind a capacitor.
+
+    That is exact whatever steps a simulator takes, which a pulse of current is not.
+
+    Args:
+        name: of the node between source and capacitor.
+        node: onto which it goes.
+        begin, end: seconds.
+        volts: by how much the voltage rises.
+        farads: of the capacitor, which is far smaller than the node's.
+    """
+
+    name: str
+    node: str
+    begin: float
+    end: float
+    volts: float
+    farads: float
+
+
+@dataclass(frozen=True)
+class SingleDeck:
+    """What a circuit has that holds all layers in one transient.
+
+    The area under each gate is exactly its layer's duration.
+
+    Args:
+        gates: of each layer: one for all of it, or one for the row of each node.
+        stop: second at which the last gate is closed.
+        pulses: of each layer: charge that its closing gates push onto its nodes.
+        leak: siemens from every node to ground.
+        perfect: whether gates of different layers are never open together.
+    """
+
+    gates: tuple[tuple[Gate, ...], ...]
+    stop: float
+    pulses: tuple[tuple[Pulse, ...], ...] = ()
+    leak: float = 0.0
+    perfect: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +220,11 @@ class Circuit:
     steps: int
     header: tuple[str, ...]
     single: SingleDeck | None = None
+
+
+def gate_name(layer: int, node: int | None = None) -> str:
+    """What the gate of a layer (1, 2, ...), or of the row of one of its nodes, is called."""
+    return f"g{layer}" if node is None else f"g{layer}_{node}"
 
 
 def node_names(count: int) -> list[str]:

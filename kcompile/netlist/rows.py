@@ -57,7 +57,7 @@ class RowFormats:
     def __init__(self, family: Family) -> None:
         self._family = family
         self._environments = [_environment(family.folders[k:]) for k in range(len(family.folders))]
-        self._formats: dict[tuple[str, str | None], RowFormat] = {}
+        self._formats: dict[tuple[str, bool], RowFormat] = {}
 
     def models(self) -> str:
         """The family's ``.model`` lines, with its parameters filled in; empty if it has none.
@@ -77,7 +77,7 @@ class RowFormats:
         Raises:
             PdkError: the template does not render, or names what there is not.
         """
-        key = (table.template, table.gate)
+        key = (table.template, "gate" in table.columns)
         if key not in self._formats:
             hidden = table.columns.keys() & self._family.parameters.keys()
             if hidden:
@@ -86,7 +86,7 @@ class RowFormats:
                     where=self._family.folders[0], hint="give it another name",
                 )  # fmt: skip
             marked = {name: f"{_OPEN}{name}{_CLOSE}" for name in table.columns}
-            text = self._render(table.template, {**marked, "gate": table.gate})
+            text = self._render(table.template, {"gate": None, **marked})
             text = text if text.endswith("\n") else f"{text}\n"
             pieces = _FIELD.split(text)
             if not set(pieces[1::2]) <= marked.keys():

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kcompile.files import storage_error, written
-from kcompile.netlist.elements import Circuit, Layer, Start, Traced, plain
+from kcompile.netlist.elements import Circuit, Layer, Pulse, Start, Traced, plain
 from kcompile.netlist.rows import RowFormats
 from kcompile.resources import data_folder
 
@@ -98,7 +98,7 @@ class Writer:
             template: of the dialect.
             **context: what the template may name, besides ``circuit``, ``models``, ``libraries``
                 (compiled ones) and the functions ``rows``, ``capacitors``, ``injections``,
-                ``supplies`` and ``measured``.
+                ``measured``, ``pulses`` and ``supplies``.
         """
         stream = self._environment.get_template(template).generate(
             circuit=self.circuit,
@@ -108,6 +108,7 @@ class Writer:
             injections=self._injections,
             measured=self._measured,
             supplies=self._supplies,
+            pulses=self._pulses,
             libraries=self._libraries(),
             **context,
         )
@@ -186,12 +187,20 @@ class Writer:
 
     def _table_rows(self, layer: Layer) -> Iterator[str]:
         if self.circuit.single is not None:
-            self.elements["V"] += 1  # the gate
+            self.elements["V"] += len(self.circuit.single.gates[layer.number - 1])
+            if pulses := self._pulses(layer):
+                self.elements["C"] += len(pulses)
+                self.elements["V"] += len(pulses)
         for table in layer.tables:
             row = self._rows.of(table)
             for letter, count in row.letters.items():
                 self.elements[letter] += count * table.count
             yield from row.chunks(table.columns, table.count)
+
+    def _pulses(self, layer: Layer) -> tuple[Pulse, ...]:
+        """The charge that a layer's closing gates push onto its nodes."""
+        single = self.circuit.single
+        return () if single is None or not single.pulses else single.pulses[layer.number - 1]
 
     def _capacitors(self, layer: Layer, starts: Sequence[Start]) -> Iterator[str]:
         """The capacitor lines of a layer's nodes, with their initial conditions.
@@ -199,6 +208,8 @@ class Writer:
         Nodes beyond ``starts`` begin at 0 V.
         """
         self.elements["C"] += layer.nodes
+        if self.circuit.single is not None and self.circuit.single.leak > 0:
+            self.elements["R"] += layer.nodes
         for node, farads in enumerate(layer.capacitance.tolist()):
             start = starts[node] if node < len(starts) else Start()
             yield self._capacitor(node + 1, farads, start)

@@ -3,6 +3,7 @@
 from kcompile.reference.convergence import restored, solve
 from kcompile.reference.fixed import FixedSteps, settled_steps
 from kcompile.reference.rhs import RhsFactory, RightHandSide, phase_rhs
+from kcompile.reference.schedule import ScheduledCircuit, solve_schedule
 from kcompile.reference.solution import Reference, Trajectory
 
 __all__ = [
@@ -10,9 +11,11 @@ __all__ = [
     "Reference",
     "RhsFactory",
     "RightHandSide",
+    "ScheduledCircuit",
     "Trajectory",
     "phase_rhs",
     "restored",
     "settled_steps",
     "solve",
+    "solve_schedule",
 ]

@@ -71,7 +71,7 @@ def solve(
         UsageError: the tolerance is not a positive, finite number.
         GraphError: a sample's voltages grow without bound, or are too stiff to be solved.
     """
-    v0 = _checked_start(graph, v0)
+    v0 = checked_start(graph, v0)
     if not (np.isfinite(tolerance) and tolerance > 0.0):
         raise UsageError(
             f"the tolerance is {tolerance!r}", hint="give a positive number such as 1e-3"
@@ -117,7 +117,7 @@ def restored(
     Raises:
         ValueError: they do not fit.
     """
-    v0 = _checked_start(graph, v0)
+    v0 = checked_start(graph, v0)
     solver = _Solver(graph, v0, right_hand_side)
     plain = {f.name: numbers[f.name] for f in fields(Reference) if f.name in numbers}
     finals = tuple(np.asarray(numbers[f"final{k}"]) for k in range(len(graph.phases)))
@@ -310,7 +310,12 @@ class _Counter:
             self._report(self._done, self._total)
 
 
-def _checked_start(graph: Graph, v0: FloatArray) -> FloatArray:
+def checked_start(graph: Graph, v0: FloatArray) -> FloatArray:
+    """The initial voltages as ``float64[S, N]``.
+
+    Raises:
+        InputError: they have the wrong shape or are not finite.
+    """
     v0 = np.asarray(v0, dtype=np.float64)
     nodes = graph.phases[0].nodes
     if v0.ndim != 2 or v0.shape[1] != nodes or not len(v0):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kcompile.ir import FloatArray
 from kcompile.reference.pairs import Pair, Step, rms
 from kcompile.reference.rhs import RightHandSide
-from kcompile.reference.waveform import Waveform
+from kcompile.reference.waveform import Interpolant, Waveform
 
 STEP_BUDGET = 20_000
 """Steps after which a phase counts as impossible to solve with an explicit method."""
@@ -53,7 +53,7 @@ class PhaseSolution:
     """
 
     final: FloatArray
-    interpolant: Waveform | None = None
+    interpolant: Interpolant | None = None
 
 
 class IntegrationError(ArithmeticError):

@@ -11,7 +11,7 @@ import numpy as np
 from kcompile.errors import UsageError
 from kcompile.ir import FloatArray
 from kcompile.reference.integrator import PhaseSolution
-from kcompile.reference.waveform import Waveform
+from kcompile.reference.waveform import Interpolant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class Trajectory:
         """
         return self._waveform(phase).steps
 
-    def _waveform(self, phase: int) -> Waveform:
+    def _waveform(self, phase: int) -> Interpolant:
         if not 0 <= phase < len(self.phases):
             raise UsageError(
                 f"there is no phase {phase}", hint=f"phases: 0..{len(self.phases) - 1}"

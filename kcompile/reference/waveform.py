@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 
 from kcompile.ir import FloatArray
 from kcompile.reference.pairs import Pair
+
+
+class Interpolant(Protocol):
+    """Voltages ``[P, N]`` at software times ``[P]`` since a phase began."""
+
+    @property
+    def steps(self) -> FloatArray:
+        """When the steps begin, and the phase's end, ``float64[K + 1]``."""
+        ...
+
+    def __call__(self, times: FloatArray) -> FloatArray:
+        """The voltages at some times."""
+        ...
 
 
 class Waveform:

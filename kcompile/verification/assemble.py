@@ -16,6 +16,7 @@ from kcompile.reference import Reference
 from kcompile.simulation import Ngspice, PySpice
 from kcompile.tasks import task_metrics
 from kcompile.verification.deck import DeckFacts
+from kcompile.verification.deviation import Answers, timing_section
 from kcompile.verification.energy import EnergyMeter
 from kcompile.verification.evidence import Evidence
 from kcompile.verification.inputs import Chosen
@@ -33,6 +34,7 @@ from kcompile.verification.sections import (
     SimulatorSection,
     SummarySection,
     TaskMetric,
+    TimingSection,
 )
 from kcompile.verification.simulate import SampleRun
 from kcompile.verification.verdict import Verdict, judge
@@ -59,6 +61,8 @@ class Findings:
         waves: the waveforms to show, with their sample, or None.
         wave_error: the largest error of any node at any time in any sample.
         energy: which has seen the waveforms.
+        ideal: ``float64[S, M]``, the ideal network's read-outs where the timing is imperfect, and
+            the reference therefore another one; else None.
         many: how the samples were run together, or None: each by the decks' own script.
         writing_seconds, simulation_seconds: wall time.
         jobs: simulations at a time.
@@ -77,6 +81,7 @@ class Findings:
     waves: tuple[int, tuple[PhaseWaves, ...]] | None
     wave_error: float | None
     energy: EnergyMeter
+    ideal: FloatArray | None
     many: ManyRuns | None
     writing_seconds: float
     simulation_seconds: float
@@ -94,7 +99,8 @@ def assemble(findings: Findings) -> Report:
     spice = np.stack([run.outputs for run in findings.runs])
     errors = output_errors(spice, reference.outputs)
     verdict = judge(errors, [run.problem for run in findings.runs], reference, nodes)
-    training_error, training_note = _training_error(model, findings.chosen.inputs, reference)
+    ideal = reference.outputs if findings.ideal is None else findings.ideal
+    training_error, training_note = _training_error(model, findings.chosen.inputs, ideal)
     sample, waves = findings.waves or (None, ())
     return Report(
         verdict=verdict.word,
@@ -112,6 +118,7 @@ def assemble(findings: Findings) -> Report:
         energy=findings.energy.section(reference) | _supplies(findings.runs),
         provenance=_provenance(findings),
         notes=(*_notes(findings), *training_note),
+        timing=_timing(findings, spice),
         exit_status=_exit_status(verdict, findings),
         evidence=Evidence(
             findings.chosen.inputs, spice, reference.outputs, nodes,
@@ -218,8 +225,16 @@ def _task_metrics(findings: Findings, spice: FloatArray) -> dict[str, TaskMetric
     return {name: TaskMetric(**values) for name, values in found.items()}
 
 
+def _timing(findings: Findings, spice: FloatArray) -> TimingSection | None:
+    """How far both engines are from the ideal network under an imperfect timing."""
+    if findings.ideal is None:
+        return None
+    answers = Answers(findings.ideal, findings.reference.outputs, spice)
+    return timing_section(findings.compiled, answers, findings.chosen.targets)
+
+
 def _training_error(
-    model: Model, inputs: FloatArray, reference: Reference
+    model: Model, inputs: FloatArray, ideal: FloatArray
 ) -> tuple[float | None, tuple[str, ...]]:
     """How far the solver that a network was trained with is from its ODE; a note where unknown."""
     if model.solver is None:
@@ -230,7 +245,7 @@ def _training_error(
         answers = training_solution(model, inputs[:TRAINING_SAMPLES])
     except KcompileError as error:
         return None, (f"the training solver's error is unknown: {error.message}",)
-    error = float(np.abs(answers - reference.outputs[:TRAINING_SAMPLES]).max(initial=0.0))
+    error = float(np.abs(answers - ideal[:TRAINING_SAMPLES]).max(initial=0.0))
     return (error, ()) if np.isfinite(error) else (None, ("the training solver diverges",))
 
 

@@ -41,7 +41,8 @@ class Comparison:
         """Sees which samples leave the ranges of an approximation."""
         self.waves: tuple[int, tuple[PhaseWaves, ...]] | None = None
         """The first sample that has waveforms, and they."""
-        self.energy = EnergyMeter(compiled.model.graph, compiled.scale)
+        timed = compiled.options.imperfect is not None
+        self.energy = EnergyMeter(compiled.model.graph, compiled.scale, timed=timed)
         """Has seen the waveforms of the first few samples."""
         self._compiled, self._reference = compiled, reference
         self._nodes = tuple(phase.nodes for phase in compiled.model.graph.phases)

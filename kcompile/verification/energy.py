@@ -33,10 +33,11 @@ class EnergyMeter:
         graph: the circuit, whose laws the edges follow. Where other sources drive nodes, too,
             nothing is told.
         scale: the unit system.
+        timed: whether gates of imperfect timing switch edges; then nothing is told either.
     """
 
-    def __init__(self, graph: Graph, scale: Scale) -> None:
-        driven = any(phase.injected is not None for phase in graph.phases)
+    def __init__(self, graph: Graph, scale: Scale, *, timed: bool = False) -> None:
+        driven = timed or any(phase.injected is not None for phase in graph.phases)
         self._meter = None if driven else CurrentMeter(graph)
         self._most = max(1, min(MOST_SAMPLES, _EDGES // max(graph.edges, 1)))
         self._duration, self._scale = graph.duration, scale

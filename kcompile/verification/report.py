@@ -13,6 +13,7 @@ import numpy as np
 from kcompile.errors import ContentError, UsageError
 from kcompile.files import filled, is_folder, read_bytes, write_text, written
 from kcompile.quantities import format_number, format_si
+from kcompile.verification.deviation import timing_rows
 from kcompile.verification.evidence import Evidence
 from kcompile.verification.plots import Plots, draw
 from kcompile.verification.sections import (
@@ -26,6 +27,7 @@ from kcompile.verification.sections import (
     ScaleSection,
     SimulatorSection,
     SummarySection,
+    TimingSection,
     decode,
     encode,
 )
@@ -47,6 +49,7 @@ class Report:
         energy: energy figures; empty where none were computed.
         notes: what a reader should know.
         variations: imperfections that the circuit was given, and what they cost; empty without.
+        timing: what the timing of a single deck's layers does; None where it is perfect.
         exit_status: 0 pass, 1 fail, 4 when no simulation of our own decks finished at all (1 in a
             report that was read from a file).
         evidence: the numbers behind it; None for a report that was read from a file.
@@ -65,6 +68,7 @@ class Report:
     provenance: ProvenanceSection
     notes: tuple[str, ...] = ()
     variations: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    timing: TimingSection | None = field(default=None, metadata={"optional": True})
     schema: str = SCHEMA
     exit_status: int = field(default=1, compare=False, metadata={"stored": False})
     evidence: Evidence | None = field(
@@ -200,6 +204,8 @@ class Report:
                 text += f" (95 % interval {low:.4g} to {high:.4g})"
             rows.append((name, text))
         rows += _imperfections(self.variations)
+        if self.timing is not None:
+            rows += timing_rows(self.timing)
         rows.append(("verdict", self.verdict if self.reason is None else f"fail: {self.reason}"))
         return tuple(rows)
 

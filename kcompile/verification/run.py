@@ -20,7 +20,7 @@ from kcompile.frontend.model import Model
 from kcompile.ir import FloatArray, digest
 from kcompile.ledger import kept
 from kcompile.machine import available_memory
-from kcompile.reference import Reference, restored, solve
+from kcompile.reference import Reference, restored, solve, solve_schedule
 from kcompile.simulation import Ngspice, PySpice
 from kcompile.verification.assemble import Findings, assemble
 from kcompile.verification.choosing import FirstSample
@@ -121,9 +121,12 @@ def verify_model(
             identity = _identity(compiled, facts, chosen.inputs, tolerance, program)
             journal = _journal(identity, resume=resume)
         with kept(journal):
-            reference = _reference(
-                model, initial, tolerance, journal, _stage(on_progress, "reference")
-            )
+            hear = _stage(on_progress, "reference")
+            timing, ideal = compiled.options.imperfect, None
+            reference = _reference(model, initial, tolerance, journal, hear)
+            if timing is not None:
+                ideal = reference.outputs
+                reference = solve_schedule(model.graph, timing, initial, tolerance)
             comparison = Comparison(
                 compiled, reference, len(initial), _stage(on_progress, "simulation"), on_status
             )
@@ -160,6 +163,7 @@ def verify_model(
                     waves=comparison.waves,
                     wave_error=_largest_wave_error(mended.runs),
                     energy=comparison.energy,
+                    ideal=ideal,
                     many=found,
                     writing_seconds=written,
                     simulation_seconds=seconds,

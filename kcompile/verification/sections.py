@@ -199,6 +199,47 @@ class SummarySection:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviationSection:
+    """How far read-outs are from the ideal network's, software units.
+
+    ``relative`` is the rms deviation over the rms of the ideal network's read-outs, where not 0.
+    """
+
+    max_abs: float
+    rms: float
+    relative: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimedMetric:
+    """A task's own measure: of the ideal network, and under the timing by ODE and in SPICE."""
+
+    ideal: float
+    ode: float
+    spice: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimingSection:
+    """What an imperfect timing of the layers does to a network.
+
+    Args:
+        values: the timing, as ``Timing.from_mapping`` takes it.
+        shortest_layer_s: seconds that its times are fractions of.
+        gates: how many there are.
+        ode, spice: from the ideal network, over the samples that have a result.
+        task_metrics: by name.
+    """
+
+    values: Mapping[str, float]
+    shortest_layer_s: float
+    gates: int
+    ode: DeviationSection
+    spice: DeviationSection | None
+    task_metrics: Mapping[str, TimedMetric]
+
+
+@dataclass(frozen=True, slots=True)
 class ProvenanceSection:
     """With what and how the report was made."""
 

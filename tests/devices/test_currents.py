@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import osdi
 import pytest
 
-from kcompile.devices import PHIS, Grain
+from kcompile.devices import PHIS, Gates, Grain
 from kcompile.ir import EdgeBatch, FloatArray, Phase, Phi, edge_currents
+from kcompile.lower.gating import Gating
 from kcompile.lower.native import native_layer, pair_data
 from kcompile.netlist import node_names
 from kcompile.units import Scale
 
 SCALES = (Scale(), Scale(0.25, 1e-5, 1e-12))
-GATE = 0.7
 NODES = 5
 
 
@@ -80,38 +81,43 @@ def circuit_of(instances: Sequence[osdi.Instance], size: int) -> Circuit:
 
 @pytest.fixture
 def build(tmp_path: Path, compiled_devices: Path) -> Callable[..., Circuit]:
-    """A phase as compiled devices of a grain; its gate is the node behind the others."""
+    """A phase as compiled devices of a grain; its gates are the nodes behind the others."""
     made = 0
 
     def make(
-        phase: Phase, grain: str, scale: Scale, *, diagonal: bool = False, gated: bool = False,
-        **parameters: float,
+        phase: Phase, grain: str, scale: Scale, *, diagonal: bool = False,
+        gates: Gates = Gates.NONE, **parameters: float,
     ) -> Circuit:  # fmt: skip
         nonlocal made
         folder = tmp_path / str(made)
         folder.mkdir()
         made += 1
-        size = phase.nodes + 1 + gated
-        gate = [phase.nodes + 1] if gated else []
+        first = phase.nodes + 1
+        all_gates = [*range(first, first + gates_of(phase, gates))]
+        size = first + len(all_gates)
+
+        def gate(one: int, other: int) -> list[int]:
+            return all_gates if gates is not Gates.ROWS else [all_gates[max(one, other, 1) - 1]]
+
         if grain == "edge":
             shutil.copy(compiled_devices, folder / "edges.osdi")
-            name = f"kc_edge{'_gated' * gated}{'_diagonal' * diagonal}".encode()
+            name = f"kc_edge{'_gated' * bool(gates)}{'_diagonal' * diagonal}".encode()
             (device,) = [each for each in osdi.load(folder / "edges.osdi") if each.name == name]
             return circuit_of(list(_edges(phase, device, scale, size, gate, parameters)), size)
         built = native_layer(
             phase, 1, Grain[grain.upper()], scale, ["0", *node_names(phase.nodes)[1:]],
-            diagonal=diagonal, gate="g1" if gated else None,
+            diagonal=diagonal, gating=Gating(gates, 1),
         )  # fmt: skip
         for attachment in built.attachments:
             (folder / attachment.name).write_bytes(b"".join(attachment.pieces()))
         (device,) = osdi.load(folder / "layer1.osdi")
         if grain == "layer":
-            nodes = [*range(1, phase.nodes + 1), *gate]
+            nodes = [*range(1, first), *all_gates]
             return circuit_of([osdi.Instance(device, nodes, size, **parameters)], size)
         data = pair_data(phase, scale)
         ends = zip(data.high.tolist(), data.low.tolist(), strict=True)
         instances = [
-            osdi.Instance(device, [high, low, *gate], size, k=k, **parameters)
+            osdi.Instance(device, [high, low, *gate(high, low)], size, k=k, **parameters)
             for k, (high, low) in enumerate(ends)
         ]
         return circuit_of(instances, size)
@@ -124,40 +130,57 @@ def _edges(phase, device, scale, size, gate, parameters):
         columns = (batch.src, batch.dst, *(batch.column(name) for name in "wabc"))
         for src, dst, w, a, b, c in zip(*(column.tolist() for column in columns), strict=True):
             yield osdi.Instance(
-                device, [src, dst, *gate], size, phi=PHIS.index(str(batch.phi)),
+                device, [src, dst, *gate(src, dst)], size, phi=PHIS.index(str(batch.phi)),
                 w=w * scale.i0, a=a / scale.v0, b=b / scale.v0, c=c, **parameters,
             )  # fmt: skip
+
+
+def gates_of(phase: Phase, gates: Gates) -> int:
+    return {Gates.NONE: 0, Gates.ONE: 1, Gates.ROWS: phase.nodes}[gates]
+
+
+def switched(phase: Phase, gates: FloatArray) -> Phase:
+    """The phase with the currents of each row, or all, multiplied by their gate's voltage."""
+    if not len(gates):
+        return phase
+    rows = np.broadcast_to(gates, phase.nodes)
+    return phase.with_batches(
+        tuple(
+            replace(b, w=b.column("w") * rows[np.maximum(np.maximum(b.src, b.dst), 1) - 1])
+            for b in phase.batches
+        )
+    )
 
 
 def voltages(random: np.random.Generator, nodes: int) -> FloatArray:
     return np.concatenate(([0.0], random.normal(size=nodes)))
 
 
-@pytest.mark.parametrize("gated", [False, True], ids=["plain", "gated"])
+@pytest.mark.parametrize("gates", list(Gates), ids=["plain", "gated", "rows"])
 @pytest.mark.parametrize("diagonal", [False, True], ids=["full", "diagonal"])
 @pytest.mark.parametrize("grain", ["edge", "pair", "layer"])
 @pytest.mark.parametrize("phi", [*Phi, None], ids=lambda phi: str(phi or "all"))
 def test_currents_derivatives_and_right_hand_side(
-    build: Callable[..., Circuit], phi: Phi | None, grain: str, diagonal: bool, gated: bool
+    build: Callable[..., Circuit], phi: Phi | None, grain: str, diagonal: bool, gates: Gates
 ) -> None:
     phase = random_phase(5, *(Phi if phi is None else (phi,)))
     random = np.random.default_rng(6)
     for scale in SCALES:
-        stamp = build(phase, grain, scale, diagonal=diagonal, gated=gated)
+        stamp = build(phase, grain, scale, diagonal=diagonal, gates=gates)
         for _ in range(10):
             v = voltages(random, NODES)
-            gates = [GATE] if gated else []
-            given = np.append(v * scale.v0, gates)
+            levels = random.uniform(0.1, 1.0, gates_of(phase, gates))
+            given = np.append(v * scale.v0, levels)
             current, rhs, jacobian = stamp(given)
-            factor = GATE if gated else 1.0
+            on = switched(phase, levels)
 
-            expected = currents(phase, v)
+            expected = currents(on, v)
             close = 1e-13 * np.abs(phase.edges)
             found = current[1 : NODES + 1] / scale.i0
-            np.testing.assert_allclose(found, factor * expected[1:], atol=close, rtol=1e-12)
+            np.testing.assert_allclose(found, expected[1:], atol=close, rtol=1e-12)
 
             found = jacobian[1 : NODES + 1, 1 : NODES + 1] * scale.resistance_unit
-            expected = factor * slopes(phase, v)[1:, 1:]
+            expected = slopes(on, v)[1:, 1:]
             if diagonal:
                 expected = np.diag(np.diag(expected))
             np.testing.assert_allclose(found, expected, atol=1e-7, rtol=1e-7)
@@ -166,10 +189,11 @@ def test_currents_derivatives_and_right_hand_side(
             identity = jacobian @ given - current
             scaled = (rhs - identity)[1:] / scale.i0
             np.testing.assert_allclose(scaled, 0, atol=1e-12)
-            if gated:
-                assert current[-1] == rhs[-1] == 0
-                assert not jacobian[-1].any()
-                assert not jacobian[:, -1].any()
+            behind = slice(NODES + 1, None)
+            assert not current[behind].any()
+            assert not rhs[behind].any()
+            assert not jacobian[behind].any()
+            assert not jacobian[:, behind].any()
 
 
 @pytest.mark.parametrize("grain", ["edge", "pair", "layer"])

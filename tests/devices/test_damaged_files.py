@@ -20,16 +20,16 @@ import numpy as np
 import pytest
 from sidefiles import HEADER, SECTIONS, sample, sealed, sections
 
-from kcompile.devices import Grain, encode
+from kcompile.devices import Gates, Grain, encode
 
 SUPPORT = Path(__file__).parents[1] / "support"
 SOURCES = Path(__file__).parents[2] / "kcompile" / "devices" / "native"
 NODES = 5
 
 
-def good(grain: Grain = Grain.LAYER, pairs: int = 5, seed: int = 3, **more: bool) -> bytes:
+def good(grain: Grain = Grain.LAYER, pairs: int = 5, seed: int = 3, **more: bool | Gates) -> bytes:
     data = sample(np.random.default_rng(seed), NODES, pairs)
-    options = {"diagonal": False, "gated": False, **more}
+    options = {"diagonal": False, "gates": Gates.NONE, **more}
     return b"".join(encode(data, f"kc_{grain.name.lower()}", grain, nodes=NODES, **options))
 
 
@@ -44,7 +44,7 @@ def changed(content: bytes, name: str, index: int, value: float, kind: type | No
 
 def headed(content: bytes, **fields: int | bytes) -> bytes:
     """The same with other fields in its header, and the checksum that belongs to it."""
-    names = ("magic", "version", "order", "grain", "diagonal", "gated", "nodes", "pairs", "knots",
+    names = ("magic", "version", "order", "grain", "diagonal", "gates", "nodes", "pairs", "knots",
              "edges", "name", "checksum", "zero")  # fmt: skip
     values = dict(zip(names, HEADER.unpack_from(content), strict=True))
     values.update(fields)
@@ -83,7 +83,8 @@ _WRONG: Mapping[str, tuple[str, Callable[[bytes], bytes]]] = {
     "grain": ("unknown grain 3", lambda c: headed(c, grain=3)),
     "no-grain": ("unknown grain 0", lambda c: headed(c, grain=0)),
     "diagonal": ("neither 0 nor 1", lambda c: headed(c, diagonal=2)),
-    "gated": ("neither 0 nor 1", lambda c: headed(c, gated=1 << 31)),
+    "gates": ("unknown gates 3", lambda c: headed(c, gates=3)),
+    "many-gates": ("unknown gates 2147483648", lambda c: headed(c, gates=1 << 31)),
     "zero": ("neither 0 nor 1", lambda c: headed(c, zero=1)),
     "no-nodes": ("beyond all reason", lambda c: headed(c, nodes=0)),
     "many-nodes": ("beyond all reason", lambda c: headed(c, nodes=2**32 - 1)),
@@ -133,7 +134,9 @@ def unsorted() -> bytes:
     part = slice(data.knots[pair], data.knots[pair + 1])
     kinks[part] = kinks[part][::-1]
     return b"".join(
-        encode(replace(data, knot=kinks), "kc", Grain.LAYER, nodes=5, diagonal=False, gated=False)
+        encode(
+            replace(data, knot=kinks), "kc", Grain.LAYER, nodes=5, diagonal=False, gates=Gates.NONE
+        )
     )
 
 
@@ -195,10 +198,10 @@ def tried(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., list[
 
 def test_good_files_give_one_device(tried: Callable[..., list[tuple[int, str]]]) -> None:
     """Catches tests that are passed by a library that refuses everything."""
-    flags = itertools.product(list(Grain), (False, True), (False, True), (1, 5))
+    flags = itertools.product(list(Grain), (False, True), list(Gates), (1, 5))
     contents = [
-        good(grain, pairs, diagonal=diagonal, gated=gated)
-        for grain, diagonal, gated, pairs in flags
+        good(grain, pairs, diagonal=diagonal, gates=gates)
+        for grain, diagonal, gates, pairs in flags
     ]
     contents += [good(seed=seed, pairs=seed) for seed in range(8)]
     assert tried(contents) == [(1, "")] * len(contents)

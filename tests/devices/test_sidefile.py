@@ -12,28 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sidefiles import SECTIONS, read, sample, sections
 
-from kcompile.devices import Grain, PairData, encode, join
+from kcompile.devices import Gates, Grain, PairData, encode, join
 
 SIZES = st.integers(0, 2**32 - 1)
 
 
 def content(data: PairData, **changes) -> bytes:
-    options = {"nodes": 5, "diagonal": False, "gated": True, **changes}
+    options = {"nodes": 5, "diagonal": False, "gates": Gates.ONE, **changes}
     name, grain = options.pop("name", "kc_layer1"), options.pop("grain", Grain.LAYER)
     return b"".join(encode(data, name, grain, **options))
 
 
-@given(SIZES, st.sampled_from(list(Grain)), st.booleans(), st.booleans())
+@given(SIZES, st.sampled_from(list(Grain)), st.booleans(), st.sampled_from(list(Gates)))
 def test_a_reader_of_the_description_finds_what_was_written(
-    seed: int, grain: Grain, diagonal: bool, gated: bool
+    seed: int, grain: Grain, diagonal: bool, gates: Gates
 ) -> None:
     data = sample(np.random.default_rng(seed))
-    written = content(data, grain=grain, diagonal=diagonal, gated=gated)
+    written = content(data, grain=grain, diagonal=diagonal, gates=gates)
     assert len(written) % 8 == 0
     facts, found = read(written)
     assert facts == {
         "version": 1, "order": 0x01020304, "grain": int(grain), "diagonal": int(diagonal),
-        "gated": int(gated), "nodes": 5, "pairs": data.pairs, "knots": len(data.knot),
+        "gates": int(gates), "nodes": 5, "pairs": data.pairs, "knots": len(data.knot),
         "edges": len(data.w), "name": "kc_layer1",
     }  # fmt: skip
     for name, kind, _ in SECTIONS:

@@ -21,8 +21,9 @@ from kcompile.errors import PdkError, UsageError
 from kcompile.frontend import Model
 from kcompile.ir import EdgeBatch, Fill, Graph, Phase, Trace, derivative, hand_over, validate
 from kcompile.netlist import to_pyspice
-from kcompile.reference import solve
+from kcompile.reference import solve, solve_schedule
 from kcompile.resources import data_folder
+from kcompile.timing import Timing
 from kcompile.units import Scale
 
 SCALE = Scale(0.1, 1e-5, 1e-12)
@@ -183,6 +184,22 @@ def test_a_single_deck_gates_its_layers(tmp_path: Path, phi: str) -> None:
     assert written.elements == {"C": 3, "E": len(netlist.edges), "V": 2}
     final = spectre.solve(netlist)
     answer = solve(model.graph, hand_over(X[:2], model.graph.phases[0])[None], 1e-7).outputs[0]
+    found = np.array([final[f"n{node}"] for node in model.graph.outputs]) / SCALE.v0
+    np.testing.assert_allclose(found, answer, atol=1e-4)
+
+
+def test_a_single_deck_with_imperfect_timing(tmp_path: Path) -> None:
+    """Gates a row, pulses and leaks: the netlist's own equations end where the ODE does."""
+    model = make_model(phi="tanh")
+    timing = Timing(rise=0.1, overlap=0.05, skew=0.03, charge=0.05, leak=0.1)
+    written = compiled(model, single_deck=True, timing=timing).write(tmp_path, X)
+    netlist = spectre.read(tmp_path / "run.scs")
+    assert {e.nodes[2] for e in netlist.edges} <= {e.nodes[0] for e in netlist.of("vsource")}
+    assert written.elements == {"C": 9, "E": len(netlist.edges), "R": 3, "V": 12}
+    final = spectre.solve(netlist)
+    start = hand_over(X[:2], model.graph.phases[0])[None]
+    answer = solve_schedule(model.graph, timing, start, 1e-5).outputs[0]
+    assert np.abs(answer - solve(model.graph, start, 1e-5).outputs[0]).max() > 0.01
     found = np.array([final[f"n{node}"] for node in model.graph.outputs]) / SCALE.v0
     np.testing.assert_allclose(found, answer, atol=1e-4)
 

@@ -14,7 +14,7 @@ FUNCTIONS = {
 }  # fmt: skip
 CLASSES = {
     "CircuitPlan", "CompileOptions", "Compiled", "KcompileError", "Limits", "Model", "NoiseModel",
-    "Report", "Scale", "Simulation",
+    "Report", "Scale", "Simulation", "Timing",
 }  # fmt: skip
 
 # Imports every module of the package, then says what kind of thing each public name is. A module

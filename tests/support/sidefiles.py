@@ -12,7 +12,7 @@ import numpy as np
 from kcompile.devices import PHIS, PairData
 
 HEADER = struct.Struct("=8s6I3Q32s2I")
-"""Magic, version, order, grain, diagonal, gated, nodes; pairs, knots, edges; name, checksum, 0."""
+"""Magic, version, order, grain, diagonal, gates, nodes; pairs, knots, edges; name, checksum, 0."""
 
 SECTIONS: tuple[tuple[str, type[np.generic], Callable[[int, int, int], int]], ...] = (
     ("high", np.uint32, lambda pairs, knots, edges: pairs),
@@ -58,7 +58,7 @@ def read(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     magic, *numbers, name, checksum, zero = HEADER.unpack_from(content)
     assert (magic, zero) == (b"KCLAYER\n", 0)
     assert checksum == zlib.crc32(sealed(content, 0))
-    words = ("version", "order", "grain", "diagonal", "gated", "nodes", "pairs", "knots", "edges")
+    words = ("version", "order", "grain", "diagonal", "gates", "nodes", "pairs", "knots", "edges")
     facts = {**dict(zip(words, numbers, strict=True)), "name": name.rstrip(b"\0").decode()}
     columns = {
         name: np.frombuffer(content, kind, count(*numbers[6:9]), bounds.start)

@@ -105,8 +105,16 @@ def gate(wave: str, t: float) -> float:
     return points[0][1] if t < points[0][0] else points[-1][1]
 
 
-def derivative(netlist: Netlist, volts: dict[str, float], t: float = 0.0) -> dict[str, float]:
-    """dv/dt of every node with a capacitor, volts a second."""
+def rise(wave: str, t: float) -> float:
+    """How fast a piecewise-linear source rises at a time that is none of its corners."""
+    step = 1e-6 * t
+    return (gate(wave, t + step) - gate(wave, t - step)) / (2 * step)
+
+
+def derivative(
+    netlist: Netlist, volts: dict[str, float], t: float = 0.0, middle: float = 0.0
+) -> dict[str, float]:
+    """dv/dt of every node with a capacitor, volts a second; ``middle``: between which corners."""
     v = {**volts, "0": 0.0}
     for source in netlist.of("vsource"):
         v[source.nodes[0]] = gate(source.settings["wave"], t)
@@ -119,13 +127,22 @@ def derivative(netlist: Netlist, volts: dict[str, float], t: float = 0.0) -> dic
         current = w * phi(a * v[s] + b * v[d] + c) * (v[g[0]] if g else 1.0)
         total[s] -= current
         total[d] += current
-    farads = {e.nodes[0]: float(e.settings["c"]) for e in netlist.of("capacitor")}
+    for resistor in netlist.of("resistor"):
+        one, other = resistor.nodes
+        total[one] -= (v[one] - v[other]) / float(resistor.settings["r"])
+    sources = {e.nodes[0]: e.settings["wave"] for e in netlist.of("vsource")}
+    for coupling in (e for e in netlist.of("capacitor") if e.nodes[1] != "0"):
+        source, node = coupling.nodes
+        total[node] += float(coupling.settings["c"]) * rise(sources[source], middle)
+    grounded = [e for e in netlist.of("capacitor") if e.nodes[1] == "0"]
+    farads = {e.nodes[0]: float(e.settings["c"]) for e in grounded}
     return {node: total[node] / c for node, c in farads.items()}
 
 
 def start(netlist: Netlist) -> dict[str, float]:
     """The capacitors' voltages at t = 0."""
-    return {e.nodes[0]: e.number("ic", netlist.parameters) for e in netlist.of("capacitor")}
+    grounded = (e for e in netlist.of("capacitor") if e.nodes[1] == "0")
+    return {e.nodes[0]: e.number("ic", netlist.parameters) for e in grounded}
 
 
 def solve(netlist: Netlist) -> dict[str, float]:
@@ -141,18 +158,20 @@ def solve(netlist: Netlist) -> dict[str, float]:
         count = max(4, round(STEPS * (end - begin) / stop))
         h = (end - begin) / count
         for step in range(count):
-            volts = _step(netlist, volts, begin + step * h, h)
+            volts = _step(netlist, volts, begin + step * h, h, (begin + end) / 2)
     return volts
 
 
-def _step(netlist: Netlist, v: dict[str, float], t: float, h: float) -> dict[str, float]:
+def _step(
+    netlist: Netlist, v: dict[str, float], t: float, h: float, middle: float
+) -> dict[str, float]:
     def ahead(k: dict[str, float], part: float) -> dict[str, float]:
         return {node: v[node] + part * k[node] for node in v}
 
-    k1 = derivative(netlist, v, t)
-    k2 = derivative(netlist, ahead(k1, h / 2), t + h / 2)
-    k3 = derivative(netlist, ahead(k2, h / 2), t + h / 2)
-    k4 = derivative(netlist, ahead(k3, h), t + h)
+    k1 = derivative(netlist, v, t, middle)
+    k2 = derivative(netlist, ahead(k1, h / 2), t + h / 2, middle)
+    k3 = derivative(netlist, ahead(k2, h / 2), t + h / 2, middle)
+    k4 = derivative(netlist, ahead(k3, h), t + h, middle)
     return {n: v[n] + h / 6 * (k1[n] + 2 * k2[n] + 2 * k3[n] + k4[n]) for n in v}
 
 

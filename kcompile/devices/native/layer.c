@@ -138,9 +138,15 @@ static void add_tanh(const LayerData *layer, uint64_t begin, uint64_t end, const
     }
 }
 
-static inline void spread(const LayerData *layer, uint64_t pair, Stamp stamp, double *current,
-                          double *own, double *across) {
+static inline void spread(const LayerData *layer, uint64_t pair, const double *factor, Stamp stamp,
+                          double *current, double *own, double *across) {
     const uint32_t high = layer->high[pair], low = layer->low[pair];
+    if (factor != NULL) {
+        const double share = factor[high > low ? high : low];
+        stamp.current *= share;
+        stamp.by_high *= share;
+        stamp.by_low *= share;
+    }
     current[high] += stamp.current;
     current[low] -= stamp.current;
     own[high] += stamp.by_high;
@@ -151,15 +157,15 @@ static inline void spread(const LayerData *layer, uint64_t pair, Stamp stamp, do
     }
 }
 
-void layer_stamp(const LayerData *layer, const double *voltage, double *current, double *own,
-                 double *across) {
+void layer_stamp(const LayerData *layer, const double *factor, const double *voltage,
+                 double *current, double *own, double *across) {
     const size_t bytes = ((size_t)layer->nodes + 1) * sizeof(double);
     memset(current, 0, bytes);
     memset(own, 0, bytes);
     if (layer->linear_only) {
         for (uint64_t k = 0; k < layer->pairs; ++k) {
             const double u = voltage[layer->high[k]] - voltage[layer->low[k]];
-            spread(layer, k, linear_stamp(layer, k, u), current, own, across);
+            spread(layer, k, factor, linear_stamp(layer, k, u), current, own, across);
         }
         return;
     }
@@ -171,7 +177,8 @@ void layer_stamp(const LayerData *layer, const double *voltage, double *current,
             ++end;
         if (end == begin) { /* other edges, or more than fit */
             const double high = voltage[layer->high[begin]], low = voltage[layer->low[begin]];
-            spread(layer, begin, pair_stamp(layer, begin, high, low), current, own, across);
+            const Stamp stamp = pair_stamp(layer, begin, high, low);
+            spread(layer, begin, factor, stamp, current, own, across);
             ++begin;
             continue;
         }
@@ -181,7 +188,7 @@ void layer_stamp(const LayerData *layer, const double *voltage, double *current,
         }
         add_tanh(layer, begin, end, voltage, sums);
         for (uint64_t k = begin; k < end; ++k)
-            spread(layer, k, sums[k - begin], current, own, across);
+            spread(layer, k, factor, sums[k - begin], current, own, across);
         begin = end;
     }
 }

@@ -9,6 +9,10 @@
 
 typedef enum { GRAIN_PAIR = 1, GRAIN_LAYER = 2 } Grain;
 
+/* How many voltages multiply the currents: none, one, or one a row. What flows between two nodes
+ * belongs to the row of the higher one; a device of one pair has one gate in either case. */
+typedef enum { GATES_NONE = 0, GATES_ONE = 1, GATES_ROWS = 2, GATES_KINDS } Gates;
+
 /* The nonlinearities, as side files and model cards number them. */
 typedef enum { PHI_RELU = 0, PHI_TANH = 1, PHI_LEAKY_RELU = 2, PHI_IDENTITY = 3, PHI_COUNT } Phi;
 
@@ -20,7 +24,7 @@ typedef struct {
     char name[32];
     Grain grain;
     bool diagonal; /* stamp dI/dv of a node's own voltage only */
-    bool gated;    /* all currents are multiplied by the voltage of one more terminal */
+    Gates gates;   /* the terminals behind the nodes' */
     uint32_t nodes;
     uint64_t pairs;
     uint64_t all_knots;
@@ -50,13 +54,14 @@ Stamp pair_stamp(const LayerData *layer, uint64_t pair, double high, double low)
 
 /* Currents out of all nodes and their derivatives.
  *
+ * factor    [nodes + 1], what the currents of each row are multiplied by; NULL: 1
  * voltage   [nodes + 1], ground first, 0
  * current   [nodes + 1], written: the sum of the currents out of each node
  * own       [nodes + 1], written: the derivative of that sum by the node's own voltage
  * across    [2*pairs], written where not NULL: dI(high)/dv(low) and dI(low)/dv(high)
  */
-void layer_stamp(const LayerData *layer, const double *voltage, double *current, double *own,
-                 double *across);
+void layer_stamp(const LayerData *layer, const double *factor, const double *voltage,
+                 double *current, double *own, double *across);
 
 /* w*phi(x): its value and slope by x. */
 Stamp edge_stamp(Phi phi, double w, double a, double b, double c, double high, double low);

@@ -68,7 +68,7 @@ static uint32_t eval(void *handle, void *instance, const void *model, const Osdi
         fprintf(stderr, "Error: %s has no pair %d\n", layer->name, pair->index);
         return EVAL_FATAL;
     }
-    const double gate = layer->gated ? v[pair->node[GATE]] : 1.0;
+    const double gate = layer->gates ? v[pair->node[GATE]] : 1.0;
     const double factor = gate * pair->mfactor;
     pair->stamp =
         pair_stamp(layer, (uint64_t)pair->index, v[pair->node[HIGH]], v[pair->node[LOW]]);
@@ -126,7 +126,7 @@ void pair_device(const LayerData *data, OsdiDescriptor *d) {
     nodes[GATE] = terminal("gate");
     fill_common(d);
     d->name = data->name;
-    d->nodes = d->terminals = data->gated ? 3 : 2;
+    d->nodes = d->terminals = data->gates ? 3 : 2;
     d->node = nodes;
     d->entries = data->diagonal ? 2 : 4;
     d->entry = entries;

@@ -17,7 +17,7 @@ typedef struct {
     uint32_t order;
     uint32_t grain;
     uint32_t diagonal;
-    uint32_t gated;
+    uint32_t gates;
     uint32_t nodes;
     uint64_t pairs;
     uint64_t knots;
@@ -85,8 +85,9 @@ static bool check_header(const Header *head, char *message, size_t length) {
                       (unsigned)VERSION);
     if (head->grain != GRAIN_PAIR && head->grain != GRAIN_LAYER)
         return refuse(message, length, "unknown grain %u", head->grain);
-    if (head->diagonal > 1 || head->gated > 1 || head->zero != 0)
+    if (head->diagonal > 1 || head->zero != 0)
         return refuse(message, length, "a flag is neither 0 nor 1");
+    if (head->gates >= GATES_KINDS) return refuse(message, length, "unknown gates %u", head->gates);
     if (head->nodes < 1 || head->nodes > MOST_NODES || head->pairs > MOST || head->knots > MOST ||
         head->edges > MOST)
         return refuse(message, length, "sizes beyond all reason");
@@ -183,7 +184,7 @@ LayerData *layer_read(const char *path, char *message, size_t length) {
     memcpy(layer->name, head.name, sizeof layer->name);
     layer->grain = (Grain)head.grain;
     layer->diagonal = head.diagonal != 0;
-    layer->gated = head.gated != 0;
+    layer->gates = (Gates)head.gates;
     layer->nodes = head.nodes;
     layer->pairs = head.pairs;
     layer->all_knots = head.knots;

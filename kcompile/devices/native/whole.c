@@ -1,5 +1,5 @@
-/* All edges of a layer as one device: its terminals are the layer's nodes 1..N, and behind them a
- * gate where there is one.
+/* All edges of a layer as one device: its terminals are the layer's nodes 1..N, and behind them the
+ * gates where there are any: one for all, or one for the row of each node.
  *
  * What an instance keeps lies behind its struct, for its size is known only when the side file has
  * been read. */
@@ -15,7 +15,7 @@ enum { MFACTOR, PARAMETERS };
 typedef struct {
     double mfactor;
     uint32_t given;
-    double factor; /* multiplier times gate */
+    double factor; /* multiplier times the gate of all rows */
 } Whole;
 
 typedef struct {
@@ -24,7 +24,7 @@ typedef struct {
 
 /* Where the parts of an instance lie. */
 typedef struct {
-    size_t node, entry, voltage, current, own, across, size;
+    size_t node, entry, voltage, gate, current, own, across, size;
 } Places;
 
 static const LayerData *layer; /* one side file a library */
@@ -72,8 +72,14 @@ static uint32_t eval(void *handle, void *instance, const void *model, const Osdi
     (void)handle, (void)model;
     voltage[0] = 0.0;
     for (uint32_t k = 0; k < layer->nodes; ++k) voltage[k + 1] = s->voltages[node[k]];
-    whole->factor = whole->mfactor * (layer->gated ? s->voltages[node[layer->nodes]] : 1.0);
-    layer_stamp(layer, voltage, numbers_of(instance, places.current),
+    const uint32_t *gates = node + layer->nodes;
+    double *gate = NULL;
+    whole->factor = whole->mfactor * (layer->gates == GATES_ONE ? s->voltages[*gates] : 1.0);
+    if (layer->gates == GATES_ROWS) {
+        gate = numbers_of(instance, places.gate);
+        for (uint32_t k = 0; k < layer->nodes; ++k) gate[k + 1] = s->voltages[gates[k]];
+    }
+    layer_stamp(layer, gate, voltage, numbers_of(instance, places.current),
                 numbers_of(instance, places.own),
                 layer->diagonal ? NULL : numbers_of(instance, places.across));
     return EVAL_DONE;
@@ -161,7 +167,9 @@ static OsdiNode *make_nodes(uint32_t count) {
     char *names = calloc(count, NAME);
     if (nodes == NULL || names == NULL) return NULL;
     for (uint32_t k = 0; k < count; ++k) {
-        snprintf(names + (size_t)k * NAME, NAME, k < layer->nodes ? "n%u" : "gate", k + 1);
+        const bool gate = k >= layer->nodes;
+        snprintf(names + (size_t)k * NAME, NAME, gate ? "gate%u" : "n%u",
+                 k + 1 - (gate ? layer->nodes : 0));
         nodes[k] = terminal(names + (size_t)k * NAME);
     }
     return nodes;
@@ -175,7 +183,8 @@ static size_t place(size_t *end, size_t count, size_t width) {
 
 bool whole_device(const LayerData *data, OsdiDescriptor *d) {
     layer = data;
-    const uint32_t terminals = data->nodes + data->gated;
+    const uint32_t gates = data->gates == GATES_ROWS ? data->nodes : data->gates == GATES_ONE;
+    const uint32_t terminals = data->nodes + gates;
     fill_common(d);
     d->name = data->name;
     d->nodes = d->terminals = terminals;
@@ -186,6 +195,7 @@ bool whole_device(const LayerData *data, OsdiDescriptor *d) {
     places.node = place(&end, terminals, sizeof(uint32_t));
     places.entry = place(&end, d->entries, sizeof(double *));
     places.voltage = place(&end, data->nodes + 1, sizeof(double));
+    places.gate = place(&end, data->gates == GATES_ROWS ? data->nodes + 1 : 0, sizeof(double));
     places.current = place(&end, data->nodes + 1, sizeof(double));
     places.own = place(&end, data->nodes + 1, sizeof(double));
     places.across = place(&end, data->diagonal ? 0 : 2 * data->pairs, sizeof(double));

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kcompile.verification.evidence import Evidence
     from kcompile.verification.report import Report
 
-NESTED = {"energy": "Energy", "variations": "Variations"}
+NESTED = {"energy": "Energy", "variations": "Variations", "timing": "Timing of the layers"}
 """Sections that are shown as they come, where a report has them."""
 
 
