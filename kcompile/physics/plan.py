@@ -51,6 +51,9 @@ DRAWS = 32
 _ATTEMPTS = 4
 _MARGIN = 0.5
 """Decibels of room for the noise of the estimate itself."""
+_QUIET = 1e6
+"""By how much larger capacitances are where noise is told first."""
+
 _BLIND = 1e4
 """By how much capacitances grow where noise drowned the signal beyond measure."""
 
@@ -271,17 +274,18 @@ def _recommend(work: _Work, found: Statistics, limits: Limits) -> tuple[Scale, N
     """The scale, its noise, and which limit sets its capacitances."""
     v0, i0 = units_within(found, limits)
     least, limiting = least_capacitance(work.graph, found, limits, v0, i0)
-    c0 = least
+    # Small noise first: where it is large a network no longer answers in proportion.
+    c0 = _QUIET * least
     noise = work.noise(Scale(v0, i0, c0))
     for _ in range(_ATTEMPTS):
         snr = _measured(noise)
         enough = snr is None or snr >= limits.snr
-        if enough and (c0 == least or snr is None or snr < limits.snr + 2 * _MARGIN):
+        if enough and (c0 == least or (snr is not None and snr < limits.snr + 2 * _MARGIN)):
             break
         # Every mean square of noise falls as one over the capacitance.
-        missing = limits.snr - (snr or 0.0) + _MARGIN
-        growth = 10.0 ** (missing / 10.0) if math.isfinite(missing) else _BLIND
-        c0 = max(least, rounded(c0 * growth, math.ceil))
+        missing = -math.inf if snr is None else limits.snr - snr + _MARGIN
+        growth = 10.0 ** (missing / 10.0) if missing < math.inf else _BLIND
+        c0 = max(least, rounded(c0 * max(growth, 1.0 / _QUIET), math.ceil))
         noise = work.noise(Scale(v0, i0, c0))
     return Scale(v0, i0, c0), noise, limiting if c0 == least else "noise"
 
