@@ -17,7 +17,6 @@ try:
         Converged,
         answers_at,
         converge,
-        converge_double,
         training_solution,
     )
     from kcompile.nn.solver import Solver, integrate
@@ -39,7 +38,6 @@ __all__ = [
     "Solver",
     "answers_at",
     "converge",
-    "converge_double",
     "initialise",
     "integrate",
     "log_density",

@@ -94,17 +94,7 @@ def converge(
         SolverError: answers still move at the last doubling.
         InputError: the width is wrong.
     """
-    return converge_double(copy.deepcopy(net).double(), inputs, evaluate, tolerance, on_progress)
-
-
-def converge_double(
-    net: KirchhoffNet,
-    inputs: FloatArray,
-    evaluate: Evaluate,
-    tolerance: float = 1e-6,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Converged:
-    """``converge`` of a network that is in double precision already, without a copy."""
+    net = copy.deepcopy(net).double()
     steps = _FEWEST
     outputs = answers_at(net, inputs, evaluate, steps)
     changes = np.full((2, len(outputs)), math.inf)

@@ -11,15 +11,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from kcompile.errors import CheckpointError, UsageError
+from kcompile.errors import CheckpointError, SolverError, UsageError
 from kcompile.frontend.fields import Field
 from kcompile.ir import FloatArray
-from kcompile.nn import Drawing, KirchhoffNet, answers_at, converge_double
+from kcompile.nn import Drawing, KirchhoffNet, answers_at
 from kcompile.nn.drawn import require_trainable
+from kcompile.nn.solution import Evaluate
 from kcompile.tasks.objectives import Objective
 from kcompile.tasks.objectives.objective import Heard
 from kcompile.tasks.task import Kind
-from kcompile.variations import Chance, Input, ReadOut, Variations
+from kcompile.variations import Chance, Input, OutputConductance, ReadOut, Temperature, Variations
+from kcompile.variations.parameters import Quantisation
 
 TEST_DRAWS = 10
 """How many circuits a trained network is tested on."""
@@ -27,9 +29,14 @@ TEST_DRAWS = 10
 _PROBES = 64
 """So many test samples say how finely circuits must be solved."""
 
-_COARSER = 10.0
-"""Answers may be so many times further from the equations' than where one network is tested: scores
-differ from circuit to circuit by far more."""
+_FINE = 1e-3
+"""How far the last doubling of the steps may move answers, relative to how they are spread (both
+root mean squares). Scores differ from circuit to circuit by far more than that changes."""
+
+_FEWEST, _MOST = 8, 1 << 14
+
+_CERTAIN = (Quantisation, Temperature, OutputConductance)
+"""Effects that are the same in every circuit."""
 
 _RECORD = "varied"
 
@@ -108,15 +115,14 @@ def varied_score(
 ) -> Varied:
     """The score of a network on circuits ``variations.draw(..., seed, 0)`` and on.
 
-    The first circuit is solved until its answers stay; the others with as many steps as it took
-    till the last doubling but one.
+    All are solved with as many steps as the first one wants.
 
     Args:
         net: on the CPU; it is not changed.
         goal: what is told of the test split.
         variations: of the circuits.
         seed: of the experiment.
-        draws: how many.
+        draws: how many; one where all are the same.
         on_progress: hears how many answers are there, over all circuits, of how many.
 
     Raises:
@@ -126,12 +132,12 @@ def varied_score(
     double = copy.deepcopy(net).double()
     drawing = Drawing(double, variations)
     inputs, targets = goal.split.test_inputs, goal.split.test_targets
+    if all(isinstance(variations.effects[name], _CERTAIN) for name in variations.active):
+        draws = 1
     # Converters may round two close answers apart, or add noise.
     exact = Drawing(double, variations.without([Input.name, ReadOut.name]))
     with exact.drawn(Chance(seed, 0)):
-        tolerance = _COARSER * goal.tolerance
-        probed = converge_double(double, inputs[:_PROBES], goal.answers, tolerance)
-    steps = max(1, probed.steps // 2)
+        steps = _settled_steps(double, inputs[:_PROBES], goal.answers)
     scores: list[float] = []
     for index in range(draws):
         with drawing.drawn(Chance(seed, index)):
@@ -141,3 +147,21 @@ def varied_score(
             on_progress((index + 1) * len(inputs), draws * len(inputs))
     sd = float(np.std(scores, ddof=1)) if draws > 1 else 0.0
     return Varied(math.fsum(scores) / draws, sd, draws, steps)
+
+
+def _settled_steps(net: KirchhoffNet, inputs: FloatArray, evaluate: Evaluate) -> int:
+    """How many steps a layer answers want until twice as many hardly move them."""
+    steps = _FEWEST
+    coarse = answers_at(net, inputs, evaluate, steps)
+    while steps < _MOST:
+        steps *= 2
+        fine = answers_at(net, inputs, evaluate, steps)
+        with np.errstate(invalid="ignore", over="ignore"):
+            moved, spread = np.sqrt(np.mean((fine - coarse) ** 2)), np.std(fine)
+        if moved <= _FINE * spread:
+            return steps
+        coarse = fine
+    raise SolverError(
+        f"answers of a circuit with variations still change at {steps} steps a layer",
+        hint="its voltages run away: take weaker variations",
+    )

@@ -10,9 +10,6 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from kcompile.tasks import Kind, get_task
-from kcompile.tasks.presets import read_presets
-
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = CHECKOUT / "examples"
 
@@ -58,9 +55,3 @@ def test_the_script_tells_what_came_back(tmp_path):
     assert "over 3 circuits of 64 samples" in before
     assert better == "better by 0 +- 0 (95 %, paired over circuits)"
     assert recovered == "recovered: 0.0% of what was lost (0.0% to 0.0%, bootstrap)"
-
-
-def test_the_recipe_for_fine_tuning_is_for_the_papers_networks():
-    """A network that differs could not start from one that ``kcompile train friedman`` made."""
-    (tuning,) = read_presets(EXAMPLES / "friedman_tuning.toml", Kind.REGRESSION).values()
-    assert tuning.plans == get_task("friedman").preset().plans

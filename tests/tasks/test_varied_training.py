@@ -209,3 +209,13 @@ def test_what_there_is_no_training_with_is_refused_before_data_are_loaded() -> N
     task = replace(get_task("friedman"), load=refuse)
     with pytest.raises(UsageError, match="no network can be trained with noise"):
         train(task, variations=Variations.from_mapping({"noise": {"density": 1e-3}}))
+
+
+def test_one_circuit_is_enough_where_all_are_the_same() -> None:
+    same = Variations.from_mapping({"quantisation": {"bits": 5}, "output": {"conductance": 0.01}})
+    one = train(TASK, preset=PRESET, variations=same).varied
+    several = train(TASK, preset=PRESET, variations=same.with_number("stuck.open", 0.01)).varied
+    assert one is not None
+    assert several is not None
+    assert (one.draws, several.draws) == (1, 10)
+    assert one.sd == 0.0
