@@ -55,3 +55,19 @@ def test_the_script_tells_what_came_back(tmp_path):
     assert "over 3 circuits of 64 samples" in before
     assert better == "better by 0 +- 0 (95 %, paired over circuits)"
     assert recovered == "recovered: 0.0% of what was lost (0.0% to 0.0%, bootstrap)"
+
+
+def test_the_script_trains_with_few_bits(tmp_path):
+    """What it trained is not trained again, and tells the same."""
+    model = CHECKOUT / "golden" / "friedman" / "model.safetensors"
+    command = (sys.executable, EXAMPLES / "quantisation.py", "friedman", model, "--bits", "4",
+               "--epochs", "1", "--picture", "bits.png")  # fmt: skip
+    told = [
+        subprocess.run(
+            command, capture_output=True, text=True, timeout=300, check=True, cwd=tmp_path
+        ).stdout
+        for _ in range(2)
+    ]
+    assert told[0] == told[1]
+    assert told[0].startswith("4 bits: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bits.png", "quantised"]
