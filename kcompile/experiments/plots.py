@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kcompile.pictures import BLUE, GREY, ORANGE, RED, STYLE, Plots, plain_title
 
@@ -50,7 +51,12 @@ def _circuits(found: Experiment) -> Figure:
         name = "metric" if quantity == found.metric else "rms_error"
         values = [getattr(circuit, name) for circuit in found.circuits]
         known = np.array([v for v in values if v is not None and math.isfinite(v)])
-        axes.hist(known, bins=min(60, max(10, len(known) // 20)), color=BLUE, alpha=0.85)
+        shown = _usual(known)
+        beyond = len(known) - len(shown)
+        axes.hist(
+            shown, bins=min(60, max(10, len(known) // 20)), color=BLUE, alpha=0.85,
+            label=f"{beyond} more further out" if beyond else None,
+        )  # fmt: skip
         _lines(axes, found, str(quantity), float(np.median(known)))
         axes.set_xlabel(_label(str(quantity), found.task))
         axes.set_ylabel("circuits")
@@ -58,6 +64,13 @@ def _circuits(found: Experiment) -> Figure:
         axes.legend()
     figure.suptitle(f"{plain_title(found.model)}: {found.runs} circuits, {found.samples} samples")
     return figure
+
+
+def _usual(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values without the few so far out that they would squeeze all others together."""
+    low, middle, high = np.quantile(values, (0.01, 0.5, 0.99))
+    inside = (values >= middle - 3 * (middle - low)) & (values <= middle + 3 * (high - middle))
+    return values[inside] if inside.sum() >= 0.99 * len(values) else values
 
 
 def _lines(axes: Axes, found: Experiment, quantity: str, median: float) -> None:
@@ -83,7 +96,8 @@ def _effects(found: Experiment) -> Figure:
     if squares:
         together = math.sqrt(sum(squares) / len(squares))
         axes.axvline(together, color=GREY, ls="--", label="all together")
-        axes.legend(loc="lower right")
+        # Bars are short down there; the frame keeps the line out of the words.
+        axes.legend(loc="lower center", frameon=True, facecolor="white", framealpha=1.0)
     axes.set_xlabel("rms error of the read-outs, software units")
     axes.set_title(f"{plain_title(found.model)}: each effect alone")
     return figure
@@ -109,7 +123,7 @@ def _sweep(found: Sweep) -> Figure:
         if len(positive) == len(x) and len(x) > 2 and max(x) > 50 * min(x):
             axes.set_xscale("log")
         values = [s.quantiles[1] for _, s in rows if s.quantiles[1] > 0]
-        if quantity == "rms_error" and len(values) > 1 and max(values) > 50 * min(values):
+        if len(values) > 1 and max(values) > 20 * min(values):
             axes.set_yscale("log")
         axes.set_xlabel(found.key)
         axes.set_ylabel(_label(quantity, found.task))

@@ -294,3 +294,16 @@ def test_thermal_devices_follow_the_temperature_by_themselves() -> None:
     assert (
         found.circuits != kcompile.montecarlo(make_model(phi="tanh"), cold, inputs=INPUTS).circuits
     )
+
+
+def test_a_circuit_far_out_is_told_and_does_not_squeeze_the_others() -> None:
+    found = kcompile.montecarlo(make_model(), Plan(SOME, runs=200, alone=0), inputs=INPUTS)
+    first = replace(found.circuits[0], rms_error=100.0)
+    odd = replace(found, circuits=(first, *found.circuits[1:]))
+    for each, label in ((found, None), (odd, "1 more further out")):
+        axes = each.plot().figures["circuits"].axes[0]
+        legend = axes.get_legend()
+        assert legend is not None
+        labels = [text.get_text() for text in legend.get_texts()]
+        assert (label in labels) == (label is not None)
+        assert axes.get_xlim()[1] < 10
