@@ -181,8 +181,13 @@ def _remove_old(root: Path) -> None:
 
 
 @contextmanager
-def kept(ledger: Ledger | None) -> Generator[None]:
-    """Keeps a ledger where the block is left in the middle, and removes it at its end."""
+def kept(ledger: Ledger | None, others: list[Ledger] | None = None) -> Generator[None]:
+    """Keeps a ledger where the block is left in the middle, and removes it at its end.
+
+    Args:
+        ledger: None: there is none.
+        others: where the job is a part of another one, its ledgers: this one is added to them.
+    """
     try:
         yield
     except BaseException as error:
@@ -190,5 +195,7 @@ def kept(ledger: Ledger | None) -> Generator[None]:
             ledger.close()
             error.add_note("run the same command again to go on from here")
         raise
-    if ledger is not None:
+    if ledger is not None and others is not None:
+        others.append(ledger)
+    elif ledger is not None:
         ledger.remove()

@@ -54,6 +54,7 @@ def sweep(
     inputs: ArrayLike | None = None,
     samples: int | None = None,
     data: Path | str | None = None,
+    resume: bool = True,
     on_progress: Progress | None = None,
 ) -> Sweep:
     """What becomes of a network while one number of its circuit changes.
@@ -64,7 +65,7 @@ def sweep(
             ``scale``, ``v0``, ``i0``, ``c0``, which only SPICE sees.
         values: of that number.
         plan: everything else, as for ``montecarlo``.
-        inputs, samples, data, on_progress: as for ``montecarlo``.
+        inputs, samples, data, resume, on_progress: as for ``montecarlo``.
 
     Raises:
         UsageError: there is no such number, or the equations do not know it.
@@ -72,5 +73,5 @@ def sweep(
     """
     return run_sweep(
         model_of(model), key, values, plan, inputs=inputs, samples=samples, data=folder_of(data),
-        on_progress=on_progress,
+        resume=resume, on_progress=on_progress,
     )  # fmt: skip

@@ -10,12 +10,14 @@ import click
 from kcompile.cli.console import console, table
 from kcompile.cli.options import (
     FILE,
+    SPICE_OPTIONS,
     checkpoint_options,
     compile_options,
     data_option,
     experiment_options,
     json_option,
     make_compile_options,
+    refuse_unused,
     simulator_options,
 )
 from kcompile.cli.progress import stages
@@ -83,7 +85,8 @@ def montecarlo(
 ) -> None:
     """Draws circuits of CHECKPOINT with imperfections and says how they do.
 
-    Exit status 1: circuits that were checked in SPICE disagree with their equations.
+    docs/variations.md lists the effects. Exit status 1: circuits that were checked in SPICE
+    disagree with their equations; 4: no circuit has an answer.
     """  # fmt: skip
     import kcompile
     from kcompile.experiments import Plan
@@ -92,6 +95,8 @@ def montecarlo(
     from kcompile.verification import read_inputs
 
     variations = read_variations(vary)
+    if engine != "spice" and not checks:
+        refuse_unused(SPICE_OPTIONS, "--checks or --engine spice")
     options = make_compile_options(**compiling)
     plan = Plan(
         variations, runs, seed, engine, checks, check_samples, alone, tolerance, spec, options,
@@ -108,6 +113,7 @@ def montecarlo(
     for label, text in found.table():
         rows.add_row(label, text)
     console().print(rows)
+    click.echo(f"note: {found.note}", err=True)
     for check in found.checks:
         if check.problem is not None:
             click.echo(f"circuit {check.index}: {check.problem}", err=True)
@@ -115,11 +121,9 @@ def montecarlo(
         write_json(json_file, found.to_dict())
     for file in () if report is None else found.write(report):
         click.echo(f"wrote {file}")
-    if not found.settled:
-        click.echo(
-            "kcompile: some answers are less exact than --tolerance; see 'twice the steps move'",
-            err=True,
-        )
+    if found.first_problem is not None:
+        click.echo(f"kcompile: {found.failed} without an answer: {found.first_problem}", err=True)
     if not found.agreed:
         click.echo("kcompile: circuits in SPICE disagree with their equations", err=True)
-    raise click.exceptions.Exit(0 if found.agreed else 1)
+    nothing = found.failed == found.runs
+    raise click.exceptions.Exit(4 if nothing else 0 if found.agreed else 1)

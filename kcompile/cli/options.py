@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from kcompile.errors import UsageError
 
@@ -78,7 +79,11 @@ vary_option = click.option(
     help="Imperfections of the circuit: a TOML file, or a single number (repeatable).",
 )  # fmt: skip
 seed_option = click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of drawn inputs."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of drawn inputs, and of the circuit that --vary draws.",
 )
 experiment_options = _add(
     vary_option,
@@ -96,6 +101,33 @@ data_option = click.option(
     "--data", type=FILE, help="Folder with the task's data [what 'kcompile data fetch' fetched]."
 )
 json_option = click.option("--json", "json_file", type=FILE, help="Write the result here as JSON.")
+
+
+SPICE_OPTIONS = (
+    "scale", "v0", "i0", "c0", "device", "opt_level", "single_deck", "parameters", "pdk",
+    "temperature", "timing", "simulator", "ngspice", "jobs", "timeout",
+)  # fmt: skip
+"""What counts only where something is simulated in SPICE."""
+
+
+def refuse_unused(names: Sequence[str], wanted: str) -> None:
+    """Refuses options of the current command that would change nothing.
+
+    Args:
+        names: of its parameters.
+        wanted: what would make them count.
+
+    Raises:
+        UsageError: one of them is given.
+    """
+    context = click.get_current_context()
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in names and source is not ParameterSource.DEFAULT:
+            raise UsageError(
+                "nothing is simulated in SPICE here", where=option.opts[-1],
+                hint=f"leave it out, or give {wanted}",
+            )  # fmt: skip
 
 
 def require_place(path: Path) -> None:

@@ -10,12 +10,14 @@ import click
 from kcompile.cli.console import console, table
 from kcompile.cli.options import (
     FILE,
+    SPICE_OPTIONS,
     checkpoint_options,
     compile_options,
     data_option,
     experiment_options,
     json_option,
     make_compile_options,
+    refuse_unused,
     simulator_options,
 )
 from kcompile.cli.progress import stages
@@ -33,6 +35,7 @@ from kcompile.errors import UsageError
 )
 @experiment_options
 @click.option("--runs", type=int, default=20, show_default=True, help="Circuits at every value.")
+@click.option("--fresh", is_flag=True, help="Forget what an interrupted run had finished.")
 @click.option("--report", type=FILE, help="Folder for sweep.json and the picture.")
 @data_option
 @checkpoint_options
@@ -50,6 +53,7 @@ def sweep(
     inputs: Path | None,
     tolerance: float,
     report: Path | None,
+    fresh: bool,
     data: Path | None,
     config: Path | None,
     law: str | None,
@@ -73,6 +77,8 @@ def sweep(
     if not sign:
         raise UsageError(f"{over!r} names no values", where="--over", hint="write KEY=VALUES")
     values = parse_values(text)
+    if engine != "spice":
+        refuse_unused(SPICE_OPTIONS, "--engine spice")
     plan = Plan(
         read_variations(vary), runs, seed, engine, tolerance=tolerance,
         options=make_compile_options(**compiling), simulator=simulator, ngspice=ngspice, jobs=jobs,
@@ -83,7 +89,7 @@ def sweep(
     with stages(model.name) as show:
         found = kcompile.sweep(
             model, key.strip(), values, plan, inputs=given, samples=samples, data=data,
-            on_progress=show,
+            resume=not fresh, on_progress=show,
         )  # fmt: skip
     rows = table(*found.header())
     for row in found.rows():
@@ -93,3 +99,8 @@ def sweep(
         write_json(json_file, found.to_dict())
     for file in () if report is None else found.write(report):
         click.echo(f"wrote {file}")
+    problem = next((p.problem for p in found.points if p.problem is not None), None)
+    if problem is not None:
+        click.echo(f"kcompile: circuits without an answer: {problem}", err=True)
+    nothing = all(point.failed == found.runs for point in found.points)
+    raise click.exceptions.Exit(4 if nothing else 0)

@@ -1,7 +1,8 @@
 """Many circuits: Monte Carlo over variations, and sweeps over a number."""
 
 from kcompile.experiments.judging import Specification, Spread, Yield
-from kcompile.experiments.montecarlo import Plan, run_montecarlo
+from kcompile.experiments.montecarlo import run_montecarlo
+from kcompile.experiments.plan import Plan
 from kcompile.experiments.result import Check, Circuit, Experiment, Sensitivity
 from kcompile.experiments.sweep import Point, Sweep, parse_values, run_sweep
 from kcompile.experiments.verified import drawn_circuit, verify_drawn

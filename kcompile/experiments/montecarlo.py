@@ -6,96 +6,33 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kcompile import __version__
-from kcompile.compiler import CompileOptions
 from kcompile.errors import GraphError, UsageError
-from kcompile.experiments.engines import OdeEngine, SpiceEngine, drawer
+from kcompile.experiments.engines import Answer, OdeEngine, SpiceEngine, drawer
 from kcompile.experiments.judging import Judge, Specification
+from kcompile.experiments.plan import Plan
 from kcompile.experiments.result import Check, Circuit, Experiment, Sensitivity
 from kcompile.frontend import Model
 from kcompile.ir import FloatArray, digest
 from kcompile.kernels import workers
 from kcompile.ledger import Ledger, kept
-from kcompile.variations import Draw, Temperature, Variations
+from kcompile.variations import Draw
 from kcompile.verification.calibration import GAIN
 from kcompile.verification.inputs import Chosen, choose_inputs
 
-CHECK_EVERY = 50
-"""Every so many draws, and the first few, are solved with twice as many steps."""
-
-_ALWAYS_CHECKED = 4
 _FINER = (4, 16)
 """How much finer a circuit is simulated where its deck's own steps are too coarse."""
-
-_ALONE = 100
-"""Draws of each effect alone."""
 
 Progress = Callable[[str, int, int], None]
 
 
 class _Ledger(Ledger):
     kind = "montecarlo"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a Monte Carlo is to do.
-
-    Args:
-        variations: what circuits are drawn from.
-        runs: how many circuits.
-        seed: of the draws.
-        engine: ``ode``, or ``spice`` for every circuit.
-        checks: how many of the circuits are simulated in SPICE as well (with ``ode``).
-        check_samples: how many samples each of them gets.
-        alone: draws of each effect alone, for the ranking; 0: none.
-        tolerance: how exact answers are to be, relative to ``max(1, largest read-out)``.
-        specification: such as ``accuracy>=0.95``; None: no yield is told.
-        options: how circuits are compiled for SPICE; of no device family: ideal.
-        simulator, ngspice, jobs, timeout: as for ``verify``.
-    """
-
-    variations: Variations
-    runs: int = 1000
-    seed: int = 0
-    engine: str = "ode"
-    checks: int = 0
-    check_samples: int = 4
-    alone: int = _ALONE
-    tolerance: float = 1e-3
-    specification: str | None = None
-    options: CompileOptions = field(default_factory=CompileOptions)
-    simulator: str = "ngspice"
-    ngspice: Path | str | None = None
-    jobs: int = 2
-    timeout: float = 3600.0
-
-    def __post_init__(self) -> None:
-        if self.runs < 1:
-            raise UsageError(f"{self.runs} runs", where="--runs", hint="ask for one or more")
-        if self.engine not in (OdeEngine.name, SpiceEngine.name):
-            raise UsageError(
-                f"unknown engine {self.engine!r}", where="--engine", hint="ode or spice"
-            )
-        if self.options.device is None:  # Fig. 5 drawn out would take its time, a thousand times
-            object.__setattr__(self, "options", replace(self.options, device="ideal"))
-        temperature: Temperature = self.variations.effect(Temperature)
-        if temperature.active and self.options.temperature is not None:
-            raise UsageError(
-                "the circuit has two temperatures", where="--temperature",
-                hint="give it by --temperature or by temperature.celsius, not by both",
-            )  # fmt: skip
-        if not 0 < self.tolerance < 1:
-            raise UsageError(
-                f"the tolerance is {self.tolerance!r}", where="--tolerance",
-                hint="give a number between 0 and 1",
-            )  # fmt: skip
 
 
 def run_montecarlo(
@@ -106,6 +43,7 @@ def run_montecarlo(
     samples: int | None = None,
     data: Path | None = None,
     resume: bool = True,
+    ledgers: list[Ledger] | None = None,
     on_progress: Progress | None = None,
 ) -> Experiment:
     """Draws circuits, judges each, and says how they are distributed.
@@ -116,6 +54,7 @@ def run_montecarlo(
         inputs, samples, data: which samples, as for ``verify``; by default 256, or as many as the
             checkpoint carries.
         resume: whether to go on where an interrupted run of the same plan stopped.
+        ledgers: what was finished is kept, and its ledger added here, for a caller who is not done.
         on_progress: hears the stage, how much of it is done, and of how much.
 
     Raises:
@@ -133,7 +72,7 @@ def run_montecarlo(
     ledger = _Ledger.of(run.identity())
     if ledger is not None and not resume:
         ledger.clear()
-    with kept(ledger):
+    with kept(ledger, ledgers):
         circuits = run.circuits(ledger)
         checks = run.checks()
         alone = run.alone()
@@ -151,11 +90,24 @@ _SAMPLES = 256
 def _samples(
     model: Model, inputs: Any | None, samples: int | None, data: Path | None, seed: int
 ) -> Chosen:
-    """The samples; where nobody says how many, what the checkpoint carries is enough."""
-    if samples is None and inputs is None and data is None:
-        carried = _SAMPLES if model.generative else None
-        samples = carried if model.samples is None else len(model.samples)
-    return choose_inputs(model, inputs, samples, seed, data)
+    """The samples; where nobody says how many, what the checkpoint carries is enough.
+
+    Raises:
+        UsageError: so many are asked for of a network that nobody has samples of.
+    """
+    if samples is None and inputs is None:
+        carried = model.samples
+        if data is None and carried is not None:
+            samples = len(carried)
+        elif data is not None or model.generative:
+            samples = _SAMPLES
+    chosen = choose_inputs(model, inputs, samples, seed, data)
+    if samples is not None and len(chosen.inputs) < samples:
+        raise UsageError(
+            "there are no test samples of this network", where="--samples",
+            hint="give some with --inputs",
+        )  # fmt: skip
+    return chosen
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -176,11 +128,15 @@ class _Run:
         self.judge = Judge(model, self.ode.ideal, chosen.targets)
         self._circuit = drawer(model, plan.variations, plan.seed)
         self._few = min(plan.check_samples, len(chosen.inputs))
+        self._targets = chosen.targets
         self._spice = self._spice_engine()
+        # What cannot be drawn or built is told before hours of work.
+        first = self._circuit(0)
+        self._deck = None if self._spice is None else self._spice.digest(first)
 
     def _spice_engine(self) -> SpiceEngine | None:
         plan = self._plan
-        whole = plan.engine == SpiceEngine.name
+        whole = plan.by_spice
         if not (whole or plan.checks):
             return None
         inputs = self._inputs if whole else self._inputs[: self._few]
@@ -191,20 +147,26 @@ class _Run:
 
     def identity(self) -> dict[str, Any]:
         """All that a circuit's result depends on."""
-        plan = self._plan
+        plan, head = self._plan, self._model.head
         program = None if self._spice is None else self._spice.program.banner
+        targets = b"" if self._targets is None else np.ascontiguousarray(self._targets).tobytes()
         return {
             "kcompile": __version__,
             "graph": digest(self._model.graph),
             "inputs": hashlib.sha256(np.ascontiguousarray(self._inputs).tobytes()).hexdigest(),
-            # Two networks may differ in their heads or in their samples' targets alone.
-            "metric": self.judge.ideal_metric,
+            "targets": hashlib.sha256(targets).hexdigest(),
+            # Behind the circuit: two networks may differ in their heads alone.
+            "head": hashlib.sha256(
+                np.ascontiguousarray(head(self.ode.ideal)).tobytes()
+            ).hexdigest(),
+            "task": self._model.task,
             "variations": plan.variations.to_mapping(),
             "seed": plan.seed,
             "engine": plan.engine,
             "tolerance": plan.tolerance,
-            "options": repr(plan.options) if plan.engine == SpiceEngine.name else None,
-            "ngspice": program,
+            "deck": self._deck if plan.by_spice else None,
+            "options": repr(plan.options) if plan.by_spice else None,
+            "ngspice": program if plan.by_spice else None,
         }
 
     def circuits(self, ledger: Ledger | None) -> tuple[Circuit, ...]:
@@ -223,7 +185,7 @@ class _Run:
                 ledger.append(circuit.line())
             self._show("circuits", len(found), plan.runs)
 
-        if plan.engine == SpiceEngine.name:
+        if plan.by_spice:
             for index in left:
                 keep(self._by_spice(index))
         else:
@@ -248,37 +210,25 @@ class _Run:
     def _by_equations(self, index: int, circuit: Callable[[int], Draw] | None = None) -> Circuit:
         began = time.perf_counter()
         drawn = (circuit or self._circuit)(index)
-        outputs = self.ode.answers(drawn)
-        moved = None
-        if circuit is None and (index < _ALWAYS_CHECKED or index % CHECK_EVERY == 0):
-            finer = self.ode.answers(drawn, finer=2)
-            moved = float(np.abs(finer - outputs).max()) if np.isfinite(finer).all() else None
-        return self._judged(drawn, outputs, time.perf_counter() - began, moved)
+        return self._judged(drawn, self.ode.answer(drawn), began)
 
     def _by_spice(self, index: int) -> Circuit:
         assert self._spice is not None
         began = time.perf_counter()
         drawn = self._circuit(index)
-        outputs, problems = self._spice.answers(drawn)
-        problem = problems[0] if problems else None
-        return self._judged(drawn, outputs, time.perf_counter() - began, None, problem)
+        return self._judged(drawn, self._spice.answer(drawn), began)
 
-    def _judged(
-        self,
-        drawn: Draw,
-        outputs: FloatArray,
-        seconds: float,
-        moved: float | None,
-        problem: str | None = None,
-    ) -> Circuit:
-        read = drawn.read_out(outputs)
-        index, errors, value = drawn.chance.index, self.judge.errors(read), self.judge.value(read)
-        return Circuit(index, *errors, value, seconds, moved, problem)
+    def _judged(self, drawn: Draw, answer: Answer, began: float) -> Circuit:
+        read = drawn.read_out(answer.outputs)
+        return Circuit(
+            drawn.chance.index, *self.judge.errors(read), self.judge.value(read),
+            time.perf_counter() - began, answer.moved, answer.problem,
+        )  # fmt: skip
 
     def checks(self) -> tuple[Check, ...]:
         """Some of the circuits in SPICE, compared with their equations."""
         plan, spice = self._plan, self._spice
-        if spice is None or plan.engine == SpiceEngine.name:
+        if spice is None or plan.by_spice:
             return ()
         count = min(plan.checks, plan.runs)
         numbers = np.unique(np.linspace(0, plan.runs - 1, count).round().astype(int)).tolist()
@@ -307,20 +257,20 @@ class _Run:
     def _compared(
         self, spice: SpiceEngine, drawn: Draw, expected: FloatArray, moved: float, finer: int
     ) -> Check:
-        outputs, problems = spice.answers(drawn, finer)
-        difference = np.abs(outputs - expected)
+        answer = spice.answer(drawn, finer)
+        difference = np.abs(answer.outputs - expected)
         allowed = self._plan.tolerance * max(1.0, float(np.abs(expected).max(initial=0.0)))
         known = bool(np.isfinite(difference).all())
         return Check(
             drawn.chance.index, float(difference.max()) if known else None, allowed, moved,
-            problems[0] if problems else None, finer,
+            answer.problem, finer,
         )  # fmt: skip
 
     def alone(self) -> tuple[Sensitivity, ...]:
         """What each effect does alone, the strongest first; nothing where there is only one."""
         plan = self._plan
         names = [name for name in plan.variations.active if name != "device"]
-        if plan.engine == SpiceEngine.name or not plan.alone or len(names) < 2:
+        if plan.by_spice or not plan.alone or len(names) < 2:
             return ()
         count = min(plan.alone, plan.runs)
         found: list[Sensitivity] = []

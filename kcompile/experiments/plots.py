@@ -51,12 +51,7 @@ def _circuits(found: Experiment) -> Figure:
         name = "metric" if quantity == found.metric else "rms_error"
         values = [getattr(circuit, name) for circuit in found.circuits]
         known = np.array([v for v in values if v is not None and math.isfinite(v)])
-        shown = _usual(known)
-        beyond = len(known) - len(shown)
-        axes.hist(
-            shown, bins=min(60, max(10, len(known) // 20)), color=BLUE, alpha=0.85,
-            label=f"{beyond} more further out" if beyond else None,
-        )  # fmt: skip
+        _histogram(axes, known)
         _lines(axes, found, str(quantity), float(np.median(known)))
         axes.set_xlabel(_label(str(quantity), found.task))
         axes.set_ylabel("circuits")
@@ -71,6 +66,19 @@ def _usual(values: NDArray[np.float64]) -> NDArray[np.float64]:
     low, middle, high = np.quantile(values, (0.01, 0.5, 0.99))
     inside = (values >= middle - 3 * (middle - low)) & (values <= middle + 3 * (high - middle))
     return values[inside] if inside.sum() >= 0.99 * len(values) else values
+
+
+def _histogram(axes: Axes, values: NDArray[np.float64]) -> None:
+    """Bars, also where all values are the same but for their last digits."""
+    shown = _usual(values)
+    beyond = len(values) - len(shown)
+    middle, spread = float(np.median(shown)), float(np.ptp(shown))
+    room = max(abs(middle) * 1e-9, 1e-300)
+    axes.hist(
+        shown, bins=min(60, max(10, len(values) // 20)), color=BLUE, alpha=0.85,
+        range=None if spread > room else (middle - room, middle + room),
+        label=f"{beyond} more further out" if beyond else None,
+    )  # fmt: skip
 
 
 def _lines(axes: Axes, found: Experiment, quantity: str, median: float) -> None:

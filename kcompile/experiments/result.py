@@ -28,7 +28,7 @@ class Circuit:
             units; infinite where its voltages run away.
         metric: the task's; None where there is none, or no finite answer.
         seconds: it took.
-        solver_error: how far twice as many steps moved a read-out; None: not looked at.
+        solver_error: how far half the steps would have moved a read-out; None of SPICE.
         problem: why SPICE did not answer, or None.
     """
 
@@ -127,8 +127,7 @@ class Experiment:
         tolerance: how exact the answers were to be.
         allowed_error: what it allows a read-out, software units.
         steps: fixed steps of the longest layer (of the equations).
-        solver_error: the largest movement of a read-out by twice as many steps, over those looked
-            at; None: none was.
+        solver_error: the largest movement of a read-out by half the steps; None of SPICE.
         metric: name of the task's metric, or None.
         better: ``lower`` or ``higher``.
         ideal_metric: of the ideal network on the same samples.
@@ -204,9 +203,10 @@ class Experiment:
         )
 
     @property
-    def settled(self) -> bool:
-        """Whether the steps were fine enough for every circuit that was looked at."""
-        return self.solver_error is None or self.solver_error <= self.allowed_error
+    def first_problem(self) -> str | None:
+        """Why the first circuit without an answer has none."""
+        failed = (c for c in self.circuits if c.problem is not None)
+        return next((f"circuit {c.index}: {c.problem}" for c in failed), None)
 
     @property
     def agreed(self) -> bool:
@@ -286,7 +286,7 @@ class Experiment:
             )
         if self.solver_error is not None:
             text = f"{self.solver_error:.2g} at most, {self.allowed_error:.2g} allowed"
-            rows.append(("twice the steps move", text))
+            rows.append(("half the steps move", text))
         rows.append(("time", f"{self.seconds:.1f} s"))
         return tuple(rows)
 

@@ -15,10 +15,12 @@ from kcompile.compiler import CompileOptions
 from kcompile.errors import UsageError
 from kcompile.experiments.engines import SpiceEngine
 from kcompile.experiments.judging import Spread
-from kcompile.experiments.montecarlo import Plan, Progress, run_montecarlo
+from kcompile.experiments.montecarlo import Progress, run_montecarlo
+from kcompile.experiments.plan import Plan
 from kcompile.experiments.result import Experiment, plain
 from kcompile.files import filled, write_json
 from kcompile.frontend import Model
+from kcompile.ledger import Ledger
 from kcompile.lower import read_family
 from kcompile.pictures import Plots
 from kcompile.units import Scale
@@ -40,11 +42,15 @@ class Point:
         value: of the swept number.
         spreads: of the task's metric, ``max_error`` and ``rms_error`` over circuits.
         failed: circuits without a finite answer.
+        solver_error: how far half the steps would have moved a read-out at most; None of SPICE.
+        problem: why the first circuit without an answer has none, or None.
     """
 
     value: float
     spreads: Mapping[str, Spread]
     failed: int
+    solver_error: float | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,7 @@ def run_sweep(
     inputs: Any | None = None,
     samples: int | None = None,
     data: Path | None = None,
+    resume: bool = True,
     on_progress: Progress | None = None,
 ) -> Sweep:
     """Draws circuits at every value and judges them; the same circuits' numbers at each.
@@ -165,6 +172,7 @@ def run_sweep(
         values: in the order of the result.
         plan: everything else; its engine answers.
         inputs, samples, data: as for ``run_montecarlo``.
+        resume: whether to go on where an interrupted run of the same sweep stopped.
         on_progress: hears how far it is.
 
     Raises:
@@ -177,19 +185,31 @@ def run_sweep(
     _check_seen(plan, key)
     changed = [_changed(plan, key, value) for value in values]
     found: list[Experiment] = []
-    for number, each in enumerate(changed):
-        show = _part(on_progress, number, len(values))
-        found.append(
-            run_montecarlo(
-                model, each, inputs=inputs, samples=samples, data=data, on_progress=show
-            )
-        )  # fmt: skip
+    ledgers: list[Ledger] = []
+    try:
+        for number, each in enumerate(changed):
+            show = _part(on_progress, number, len(values))
+            found.append(
+                run_montecarlo(
+                    model, each, inputs=inputs, samples=samples, data=data, resume=resume,
+                    ledgers=ledgers, on_progress=show,
+                )
+            )  # fmt: skip
+    finally:  # an interrupted sweep goes on with its finished points, too
+        for ledger in ledgers:
+            if len(found) == len(changed):
+                ledger.remove()
+            else:
+                ledger.close()
     points = zip(values, found, strict=True)
     first = found[0]
     return Sweep(
         model.name, model.task, key, plan.variations.to_mapping(), plan.engine, plan.seed,
         plan.runs, first.samples, first.metric, first.ideal_metric,
-        tuple(Point(value, each.spreads, each.failed) for value, each in points),
+        tuple(
+            Point(value, each.spreads, each.failed, each.solver_error, each.first_problem)
+            for value, each in points
+        ),
         time.perf_counter() - began,
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from kcompile.experiments.engines import OdeEngine
 from kcompile.experiments.judging import Judge
 from kcompile.frontend import Model
 from kcompile.lower import read_family
+from kcompile.passes import BOUNDED
 from kcompile.variations import Temperature, Variations, draw
 from kcompile.verification import Report, choose_inputs, verify_model
 
@@ -58,8 +59,16 @@ def drawn_circuit(
             hint="use --temperature",
         )  # fmt: skip
     parameters = {**options.parameters, **variations.device}
+    options = replace(options, parameters=parameters)
     drawn = draw(model, variations, seed)
-    return drawn.model, replace(options, parameters=parameters)
+    if (timing := drawn.timing) is not None:
+        options = replace(options, single_deck=True, timing=timing)
+    if drawn.noisy and options.opt_level == BOUNDED:
+        raise UsageError(
+            f"-O{BOUNDED} holds near trajectories without noise", where="--vary noise",
+            hint="use -O2",
+        )  # fmt: skip
+    return drawn.of_sample(0), options
 
 
 def verify_drawn(

@@ -138,6 +138,17 @@ class Model:
         Raises:
             InputError: they are no numbers, the width is wrong or a value is not finite.
         """
+        return hand_over(self.input_voltages(inputs), self.graph.phases[0])
+
+    def input_voltages(self, inputs: FloatArray) -> FloatArray:
+        """The voltages that the input nodes are given, ``float64[..., graph.inputs]``.
+
+        Args:
+            inputs: ``[..., Nin]``, software units.
+
+        Raises:
+            InputError: they are no numbers, the width is wrong or a value is not finite.
+        """
         inputs = _real(inputs)
         if inputs.ndim == 0 or inputs.shape[-1] != self.input_width:
             width = inputs.shape[-1] if inputs.ndim else "no"
@@ -146,7 +157,7 @@ class Model:
             )
         if not np.isfinite(inputs).all():
             raise InputError("a value is NaN or infinite", hint="clean the data")
-        return hand_over(self.encoder(inputs)[..., : self.graph.inputs], self.graph.phases[0])
+        return self.encoder(inputs)[..., : self.graph.inputs]
 
     def read_out(self, v: FloatArray) -> FloatArray:
         """The read-out nodes' voltages ``[..., M]`` out of all final voltages ``[..., N]``."""

@@ -14,11 +14,14 @@ from kcompile.ir import (
     EdgeBatch,
     FloatArray,
     Graph,
+    Injected,
     Phase,
     Phi,
     Trace,
+    hand_over,
     validate,
 )
+from kcompile.timing import Timing
 from kcompile.variations.devices import Devices, NumpyArithmetic
 from kcompile.variations.effect import Chance
 from kcompile.variations.noise import CurrentNoise
@@ -48,20 +51,62 @@ class Draw:
     chance: Chance
     ideal: Model
 
+    @property
+    def noisy(self) -> bool:
+        """Whether currents have noise, which is another for every sample."""
+        return CurrentNoise.name in self.variations.active
+
+    @property
+    def timing(self) -> Timing | None:
+        """The timing of its layers, in one transient; None: they follow each other perfectly."""
+        timing = self.variations.timing
+        if timing.perfect:
+            return None
+        own = int(self.chance.of("timing", timing.seed).integers(1 << 31))
+        return replace(timing, seed=own) if timing.skew > 0 else timing
+
     def of_thermal_devices(self) -> Draw:
         """The same circuit for devices that follow the temperature themselves: its laws do not."""
         rest = self.variations.without([Temperature.name])
         return draw(self.ideal, rest, self.chance.seed, self.chance.index)
 
+    def injected(self, sample: int) -> tuple[Injected | None, ...]:
+        """The noise currents in every phase of the circuit, of one sample."""
+        effect: CurrentNoise = self.variations.effect(CurrentNoise)
+        phases, ideal = self.model.graph.phases, self.ideal.graph.phases
+        if not effect.active:
+            return (None,) * len(phases)
+        every = 1 if len(phases) == len(ideal) else 2  # the others are pauses
+        return tuple(
+            None
+            if index % every
+            else effect.draw(
+                phase,
+                ideal[index // every].edges,
+                self.chance.of(effect.name, index // every, sample),
+            )
+            for index, phase in enumerate(phases)
+        )
+
+    def of_sample(self, sample: int) -> Model:
+        """The circuit with the noise currents of one sample as sources, for a deck."""
+        if not self.noisy:
+            return self.model
+        graph = self.model.graph
+        phases = (
+            replace(phase, injected=injected)
+            for phase, injected in zip(graph.phases, self.injected(sample), strict=True)
+        )
+        return replace(self.model, graph=validate(graph.with_phases(phases)))
+
     def initial_voltages(self, inputs: FloatArray) -> FloatArray:
         """As ``Model.initial_voltages``, set by the real converter."""
-        ideal = self.model.initial_voltages(inputs)
         effect: Input = self.variations.effect(Input)
         if not effect.active:
-            return ideal
-        count = self.model.graph.inputs
-        converted = effect.convert(ideal[..., :count], *self._chances(effect.name), _ARITHMETIC)
-        return np.concatenate((converted, ideal[..., count:]), axis=-1)
+            return self.model.initial_voltages(inputs)
+        given = self.model.input_voltages(inputs)
+        converted = effect.convert(given, *self._chances(effect.name), _ARITHMETIC)
+        return hand_over(converted, self.model.graph.phases[0])
 
     def read_out(self, outputs: FloatArray) -> FloatArray:
         """The read-outs ``[S, M]`` as the real converter gives them."""
@@ -74,12 +119,7 @@ class Draw:
         return self.chance.of(name, 0), self.chance.of(name, 1)
 
 
-def draw(
-    model: Model,
-    variations: Variations,
-    seed: int = 0,
-    index: int = 0,
-) -> Draw:
+def draw(model: Model, variations: Variations, seed: int = 0, index: int = 0) -> Draw:
     """One circuit with the variations' imperfections.
 
     Args:
@@ -87,30 +127,34 @@ def draw(
         variations: which imperfections, how strong.
         seed: of the experiment.
         index: which circuit of it; effects get the same numbers whatever other effects there are.
+
+    Raises:
+        UsageError: the noise's step does not suit a layer.
     """
     chance = Chance(seed, index)
     graph = varied(model.graph, variations, chance)
-    if graph is not model.graph:
+    noise: CurrentNoise = variations.effect(CurrentNoise)
+    if noise.active:
+        for phase in model.graph.phases:
+            noise.check(phase)
+    if graph is not model.graph or noise.active:
         said = f"{variations}; seed {seed}, circuit {index}"
         return Draw(replace(model, graph=graph, imperfections=said), variations, chance, model)
     return Draw(model, variations, chance, model)
 
 
 def varied(graph: Graph, variations: Variations, chance: Chance) -> Graph:
-    """The graph with the variations in it; the same object where none of them touches it."""
+    """The graph with the variations in it; the same object where none of them touches it.
+
+    Noise is not in it: that is another for every sample (``Draw.injected``).
+    """
     effects = list(variations.device_effects)
     leakage: Leakage = variations.effect(Leakage)
     capacitors: Capacitors = variations.effect(Capacitors)
-    noise: CurrentNoise = variations.effect(CurrentNoise)
     output: OutputConductance = variations.effect(OutputConductance)
     phases = graph.phases
     if effects:
         phases = tuple(_with_devices(p, k, variations, chance) for k, p in enumerate(phases))
-    if noise.active:
-        phases = tuple(
-            replace(p, injected=noise.draw(p, chance.of(noise.name, k)))
-            for k, p in enumerate(phases)
-        )
     if output.active or leakage.active:
         leaks = leakage.loads(graph.nodes, chance)
         phases = tuple(_loaded(p, output, leaks) for p in phases)
@@ -148,7 +192,7 @@ def stuck_on(
 
 def _with_devices(phase: Phase, number: int, variations: Variations, chance: Chance) -> Phase:
     batches: list[EdgeBatch] = []
-    for place, batch in enumerate(phase.batches):
+    for place, batch in enumerate(_alike(phase)):
         devices = with_effects(_devices(batch), variations, chance, number, place)
         on = stuck_on(len(batch), variations, chance, number, place)
         batches.append(_with_numbers(batch, devices))
@@ -156,6 +200,18 @@ def _with_devices(phase: Phase, number: int, variations: Variations, chance: Cha
             always = _with_numbers(batch, devices.always_on())
             batches[-1:] = [batches[-1].take(np.flatnonzero(~on)), always.take(np.flatnonzero(on))]
     return phase.with_batches(tuple(batches))
+
+
+def _alike(phase: Phase) -> list[EdgeBatch]:
+    """The batches, with edges that see one difference and those that see two voltages apart."""
+    whole: list[EdgeBatch] = []
+    affine: list[EdgeBatch] = []
+    for batch in phase.batches:
+        mixed = batch.is_diff.any() and not batch.is_diff.all()
+        whole.append(batch.take(np.flatnonzero(batch.is_diff)) if mixed else batch)
+        if mixed:
+            affine.append(batch.take(np.flatnonzero(~batch.is_diff)))
+    return whole + affine
 
 
 def _devices(batch: EdgeBatch) -> Devices:

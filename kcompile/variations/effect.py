@@ -81,7 +81,11 @@ class Effect:
 
 
 def _check(name: str, value: Any, facts: Mapping[str, Any]) -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        good = number and math.isfinite(float(value))
+    except OverflowError:
+        good = False
     if not (good and facts["least"] <= value <= facts["most"]):
         limits = f"from {facts['least']:g}" + (
             f" to {facts['most']:g}" if math.isfinite(facts["most"]) else ""

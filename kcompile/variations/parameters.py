@@ -16,6 +16,9 @@ from kcompile.variations.effect import Effect, number
 ZERO_CELSIUS = 273.15
 """Kelvin."""
 
+NOMINAL = 27.0
+"""Degrees Celsius: what circuits are programmed for, and simulators assume."""
+
 
 @dataclass(frozen=True)
 class DeviceEffect(Effect):
@@ -133,10 +136,14 @@ class Temperature(DeviceEffect):
     name: ClassVar[str] = "temperature"
 
     celsius: float = number(
-        "temperature of the circuit", "degrees Celsius", 27.0, least=-200.0, most=500.0
+        "temperature of the circuit", "degrees Celsius", NOMINAL, least=-200.0, most=500.0
     )
     nominal: float = number(
-        "temperature that it was programmed for", "degrees Celsius", 27.0, least=-200.0, most=500.0
+        "temperature that it was programmed for",
+        "degrees Celsius",
+        NOMINAL,
+        least=-200.0,
+        most=500.0,
     )
 
     @property

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from kcompile.errors import ContentError, UsageError
 from kcompile.files import read_bytes
+from kcompile.timing import Timing
 from kcompile.variations.effect import Effect
 from kcompile.variations.noise import CurrentNoise
 from kcompile.variations.parameters import (
@@ -32,6 +33,11 @@ EFFECTS: tuple[type[Effect], ...] = (
 DEVICE = "device"
 """The table of a device family's parameters, as ``--param`` takes them."""
 
+TIMING = "timing"
+"""The table of a single deck's timing, as ``--timing`` takes it."""
+
+_TABLES = (TIMING, DEVICE)
+
 
 @dataclass(frozen=True)
 class Variations:
@@ -41,10 +47,12 @@ class Variations:
         effects: by name; those that are missing do nothing.
         device: parameters of the device family, such as ``roff``, in the family's own units; they
             count in SPICE only.
+        timing: of the layers, which then share one transient.
     """
 
     effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
     device: Mapping[str, float] = field(default_factory=dict[str, float])
+    timing: Timing = field(default_factory=Timing)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Variations:
@@ -56,11 +64,12 @@ class Variations:
         known = {effect.name: effect for effect in EFFECTS}
         found: dict[str, Effect] = {}
         device: dict[str, float] = {}
+        timing = Timing()
         for name, numbers in values.items():
-            if name not in (*known, DEVICE):
+            if name not in (*known, *_TABLES):
                 raise UsageError(
                     f"there is no effect {name!r}", where="variations",
-                    hint=f"effects: {', '.join((*known, DEVICE))}",
+                    hint=f"effects: {', '.join((*known, *_TABLES))}",
                 )  # fmt: skip
             if not isinstance(numbers, Mapping):
                 raise UsageError(
@@ -70,9 +79,11 @@ class Variations:
             given = cast(Mapping[str, Any], numbers)
             if name == DEVICE:
                 device = {key: _real(f"{name}.{key}", value) for key, value in given.items()}
+            elif name == TIMING:
+                timing = Timing.from_mapping({k: _whole(k, v) for k, v in given.items()})
             else:
                 found[name] = known[name].of(given)
-        return cls(found, device)
+        return cls(found, device, timing)
 
     def effect(self, kind: type[Any]) -> Any:
         """The effect of a class, with its defaults where nothing is said."""
@@ -82,7 +93,8 @@ class Variations:
     def active(self) -> tuple[str, ...]:
         """Names of the effects that change anything, in the order in which they act."""
         names = [e.name for e in EFFECTS if self.effect(e).active]
-        return (*names, *((DEVICE,) if self.device else ()))
+        timed = () if self.timing.perfect else (TIMING,)
+        return (*names, *timed, *((DEVICE,) if self.device else ()))
 
     @property
     def device_effects(self) -> Iterator[DeviceEffect]:
@@ -94,11 +106,12 @@ class Variations:
     def only(self, names: Sequence[str]) -> Variations:
         """The same with no other effects than these."""
         kept = {name: effect for name, effect in self.effects.items() if name in names}
-        return Variations(kept, self.device if DEVICE in names else {})
+        timing = self.timing if TIMING in names else Timing()
+        return Variations(kept, self.device if DEVICE in names else {}, timing)
 
     def without(self, names: Sequence[str]) -> Variations:
         """The same without these effects."""
-        return self.only([name for name in (*self.effects, DEVICE) if name not in names])
+        return self.only([name for name in (*self.effects, *_TABLES) if name not in names])
 
     def with_number(self, key: str, value: float) -> Variations:
         """The same with one number changed.
@@ -132,6 +145,7 @@ class Variations:
     def to_mapping(self) -> dict[str, dict[str, float]]:
         """What ``from_mapping`` takes: the numbers that differ from their defaults."""
         found = {name: effect.to_dict() for name, effect in self.effects.items()}
+        found[TIMING] = self.timing.to_mapping()
         found = {name: numbers for name, numbers in found.items() if numbers}
         return found | ({DEVICE: dict(self.device)} if self.device else {})
 
@@ -186,6 +200,13 @@ def _with_file(found: Variations, path: Path) -> Variations:
     except UsageError as error:
         error.where = str(path)
         raise
+
+
+def _whole(name: str, value: Any) -> Any:
+    """A seed out of a word on the command line is a whole number all the same."""
+    return (
+        int(value) if name == "seed" and isinstance(value, float) and value.is_integer() else value
+    )
 
 
 def _real(name: str, value: Any) -> float:

@@ -57,7 +57,9 @@ class Leakage(Effect):
 
     conductance: float = number("conductance of a node to ground", "i0/v0")
     current: float = number("current of a node to ground, whatever its voltage is", "i0")
-    spread: float = number("sd of both over nodes, relative (lognormal, the mean is kept)")
+    spread: float = number(
+        "sd of both over nodes, relative (lognormal, the mean is kept)", most=1e3
+    )
     hold: float = number("time between two layers in which nodes only leak", "tau")
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,13 +46,13 @@ def test_disagreement_with_spice_is_status_1(vary: Path, monkeypatch: pytest.Mon
     assert "2 of 2 circuits agree" in done.stdout
     from kcompile.experiments.engines import SpiceEngine
 
-    real = SpiceEngine.answers
+    real = SpiceEngine.answer
 
     def wrong(self, drawn, finer=1):
-        answers, problems = real(self, drawn, finer)
-        return answers + 0.1, problems
+        answer = real(self, drawn, finer)
+        return replace(answer, outputs=answer.outputs + 0.1)
 
-    monkeypatch.setattr(SpiceEngine, "answers", wrong)
+    monkeypatch.setattr(SpiceEngine, "answer", wrong)
     done = run(*arguments)
     assert done.status == 1
     assert "disagree with their equations" in done.stderr
@@ -85,6 +86,9 @@ def test_a_sweep_prints_a_line_for_every_value(tmp_path: Path) -> None:
         (("sweep", FRIEDMAN, "--over", "mismatch.gain"), "write KEY=VALUES"),
         (("sweep", FRIEDMAN, "--over", "mismatch.gain=a"), "names no values"),
         (("sweep", FRIEDMAN, "--over", "scale=1,2"), "use --engine spice"),
+        (("montecarlo", FRIEDMAN, "--device", "bjt"), "--checks or --engine spice"),
+        (("montecarlo", FRIEDMAN, "--ngspice", "/nope"), "--checks or --engine spice"),
+        (("sweep", FRIEDMAN, "--over", "mismatch.gain=0,1", "--v0", "2"), "give --engine spice"),
         (("verify", FRIEDMAN, "--vary", "noise.density=1e-3"), "kcompile montecarlo"),
         (("verify", FRIEDMAN, "--vary", "input.noise=1e-3"), "kcompile montecarlo"),
         (("netlist", FRIEDMAN, "--vary", "readout.bits=8"), "kcompile montecarlo"),
@@ -131,3 +135,28 @@ def test_decks_say_which_imperfections_they_have(vary: Path, tmp_path: Path) -> 
     plain = tmp_path / "plain"
     run("netlist", FRIEDMAN, "-o", plain)
     assert "imperfections" not in (plain / "layer1.cir").read_text()
+
+
+def test_circuits_without_an_answer_say_why(tmp_path: Path) -> None:
+    real_ngspice()
+    done = run(
+        "montecarlo", FRIEDMAN, "--engine", "spice", "--runs", 1, "--samples", 2,
+        "--timeout", 0.001,
+    )  # fmt: skip
+    assert done.status == 4
+    assert "1 without an answer: circuit 0: sample 0" in done.stderr
+    done = run(
+        "sweep", FRIEDMAN, "--over", "leakage.conductance=1,1e6", "--runs", 2,
+        "--report", tmp_path / "report",
+    )  # fmt: skip
+    assert done.status == 0
+    assert "circuits without an answer: circuit 0" in done.stderr
+
+
+def test_circuits_that_are_all_alike_have_a_picture(tmp_path: Path) -> None:
+    done = run(
+        "montecarlo", FRIEDMAN, "--vary", "leakage.conductance=1e-17", "--vary",
+        "leakage.spread=2", "--runs", 12, "--report", tmp_path / "report",
+    )  # fmt: skip
+    assert done.status == 0, done
+    assert (tmp_path / "report" / "circuits.png").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from circuits import make_model
 from simulators import every_ngspice, real_ngspice
 
 import kcompile
+from kcompile import resources
 from kcompile.errors import UsageError
 from kcompile.experiments import Plan, montecarlo
-from kcompile.experiments.engines import OdeEngine, SpiceEngine
+from kcompile.experiments.engines import Answer, OdeEngine, SpiceEngine
+from kcompile.ir import Fill
 from kcompile.reference import solve
 from kcompile.variations import draw, read_variations
 
@@ -59,7 +62,7 @@ def test_the_fast_answers_are_those_of_the_reference() -> None:
     for index in range(5):
         drawn = draw(model, SOME, 0, index)
         exact = solve(drawn.model.graph, drawn.initial_voltages(INPUTS), 1e-6)
-        assert engine.answers(drawn) == pytest.approx(exact.outputs, abs=1e-4)
+        assert engine.answer(drawn).outputs == pytest.approx(exact.outputs, abs=1e-4)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(
@@ -78,13 +81,13 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
         kcompile.montecarlo(model, plan, inputs=INPUTS, on_progress=stop)
     assert "again" in caught.value.__notes__[0]
     begun: list[int] = []
-    real = OdeEngine.answers
+    real = OdeEngine.answer
 
-    def count(self, drawn, finer=1):
+    def count(self, drawn):
         begun.append(drawn.chance.index)
-        return real(self, drawn, finer)
+        return real(self, drawn)
 
-    monkeypatch.setattr(OdeEngine, "answers", count)
+    monkeypatch.setattr(OdeEngine, "answer", count)
     resumed = kcompile.montecarlo(model, plan, inputs=INPUTS)
     assert same(whole, resumed)
     assert len(set(begun)) == 25
@@ -126,13 +129,13 @@ def test_a_circuit_that_failed_in_spice_is_tried_again(
     monkeypatch.setenv("KCOMPILE_STATE", str(tmp_path))
     asked: list[int] = []
 
-    def fails(self, drawn):
+    def fails(self, drawn, finer=1):
         asked.append(drawn.chance.index)
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return np.full((len(INPUTS), 2), np.nan), ("sample 0: out of time",)
+        return Answer(np.full((len(INPUTS), 2), np.nan), None, "sample 0: out of time")
 
-    monkeypatch.setattr(SpiceEngine, "answers", fails)
+    monkeypatch.setattr(SpiceEngine, "answer", fails)
     plan = Plan(SOME, runs=3, engine="spice")
     with pytest.raises(KeyboardInterrupt):
         kcompile.montecarlo(make_model(), plan, inputs=INPUTS)
@@ -141,21 +144,29 @@ def test_a_circuit_that_failed_in_spice_is_tried_again(
     assert [circuit.problem for circuit in found.circuits] == ["sample 0: out of time"] * 3
 
 
-def test_steps_that_are_too_long_for_a_circuit_are_told() -> None:
-    """They are settled at the ideal network; a circuit with steeper devices may want more."""
+def test_circuits_get_the_steps_that_they_want() -> None:
+    """Steps are settled at the ideal network; a circuit with steeper devices wants more."""
     model = make_model(phi="tanh")
-    good = kcompile.montecarlo(model, Plan(SOME, runs=4, alone=0), inputs=INPUTS)
-    assert good.settled
-    wild = read_variations(["mismatch.gain=20"])
-    bad = kcompile.montecarlo(model, Plan(wild, runs=4, alone=0), inputs=INPUTS)
-    assert bad.solver_error is not None
-    assert bad.solver_error > bad.allowed_error == 1e-3 * max(1.0, peak(model))
-    assert not bad.settled
-
-
-def peak(model) -> float:
+    wild = read_variations(["mismatch.gain=20", "leakage.conductance=3", "leakage.hold=30"])
     engine = OdeEngine(model, INPUTS, 1e-3)
-    return float(np.abs(engine.ideal).max())
+    asked = engine.steps
+    found = kcompile.montecarlo(model, Plan(wild, runs=6, alone=0), inputs=INPUTS)
+    for circuit in found.circuits:
+        drawn = draw(model, wild, 0, circuit.index)
+        answer = engine.answer(drawn)
+        exact = solve(drawn.model.graph, drawn.initial_voltages(INPUTS), 1e-6).outputs
+        assert answer.outputs == pytest.approx(exact, abs=1e-3 * max(1, np.abs(exact).max()))
+        assert answer.moved == circuit.solver_error
+    assert engine.steps == asked
+
+
+def test_circuits_that_no_steps_solve_have_no_answer_and_say_why() -> None:
+    stiff = read_variations(["leakage.conductance=1e5"])
+    plan = Plan(stiff, runs=3, alone=0, specification="rms_error<=1e9")
+    found = kcompile.montecarlo(make_model(phi="tanh"), plan, inputs=INPUTS)
+    assert found.failed == 3
+    assert found.yields.good == 0
+    assert "equal steps" in found.first_problem
 
 
 def test_effects_whose_circuits_run_away_have_no_bar() -> None:
@@ -193,14 +204,13 @@ def test_circuits_in_spice_are_the_same_circuits(phi: str) -> None:
 
 def test_a_circuit_that_is_another_in_spice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     real_ngspice()
-    real = SpiceEngine.answers
+    real = SpiceEngine.answer
 
     def other(self, drawn, finer=1):
         wrong = draw(make_model(), SOME, 99, drawn.chance.index)
-        answers, problems = real(self, wrong, finer)
-        return answers, problems
+        return real(self, wrong, finer)
 
-    monkeypatch.setattr(SpiceEngine, "answers", other)
+    monkeypatch.setattr(SpiceEngine, "answer", other)
     found = kcompile.montecarlo(make_model(), Plan(SOME, runs=5, checks=2), inputs=INPUTS)
     assert not found.agreed
 
@@ -307,3 +317,61 @@ def test_a_circuit_far_out_is_told_and_does_not_squeeze_the_others() -> None:
         labels = [text.get_text() for text in legend.get_texts()]
         assert (label in labels) == (label is not None)
         assert axes.get_xlim()[1] < 10
+
+
+def test_timing_is_another_for_every_circuit_and_the_same_in_spice() -> None:
+    real_ngspice()
+    words = ["timing.skew=0.02", "timing.dead=0.05", "timing.leak=0.01", "mismatch.gain=0.02"]
+    plan = Plan(read_variations(words), runs=4, checks=2, alone=0)
+    found = kcompile.montecarlo(make_model(phi="tanh"), plan, inputs=INPUTS)
+    assert found.agreed, found.checks
+    assert len({circuit.rms_error for circuit in found.circuits}) == 4
+    with pytest.raises(UsageError, match="one transient"):
+        Plan(read_variations([*words, "noise.density=1e-3"]))
+
+
+def test_inputs_that_are_repeated_are_set_by_the_converter_once() -> None:
+    real_ngspice()
+    model = make_model(nodes=(3, 5, 5), fill=Fill.REPEAT, residual=1)
+    plan = Plan(read_variations(["input.offset=0.2", "input.noise=0.1"]), runs=2, checks=2)
+    found = kcompile.montecarlo(model, plan, inputs=INPUTS)
+    assert found.agreed, found.checks
+
+
+def test_bounded_levels_are_bounded_near_each_circuits_own_trajectories() -> None:
+    real_ngspice()
+    options = kcompile.CompileOptions(device="ideal", opt_level=3)
+    plan = Plan(SOME, runs=2, checks=2, alone=0, options=options)
+    assert kcompile.montecarlo(make_model(phi="tanh"), plan, inputs=INPUTS).agreed
+
+
+def test_other_targets_heads_and_families_do_not_share_what_was_finished(tmp_path: Path) -> None:
+    real_ngspice()
+    family = tmp_path / "pdk" / "switch"
+    shutil.copytree(resources.data_folder("pdk") / "switch", family)
+    keys = set()
+    for roff in ("1e9", "1e3"):
+        path = family / "family.toml"
+        path.write_text(path.read_text().replace("default = 1e9", f"default = {roff}"))
+        options = kcompile.CompileOptions(device="switch", pdk=tmp_path / "pdk")
+        plan = Plan(SOME, runs=2, engine="spice", options=options)
+        chosen = montecarlo._samples(make_model(), INPUTS, None, None, 0)
+        for targets in (None, np.zeros(3), np.ones(3)):
+            run = montecarlo._Run(
+                make_model(), plan, replace(chosen, targets=targets), montecarlo._silent
+            )
+            keys.add(json.dumps(run.identity(), sort_keys=True))
+    assert len(keys) == 6
+
+
+def test_samples_that_nobody_has_are_not_replaced_by_zeros() -> None:
+    with pytest.raises(UsageError, match="no test samples"):
+        kcompile.montecarlo(make_model(), Plan(SOME, runs=1), samples=8)
+
+
+def test_temperatures_that_only_one_side_would_know_are_refused() -> None:
+    bjt = kcompile.CompileOptions(device="bjt")
+    with pytest.raises(UsageError, match="programmed for 27"):
+        Plan(read_variations(["temperature.celsius=80", "temperature.nominal=60"]), options=bjt)
+    with pytest.raises(UsageError, match=r"temperature\.celsius"):
+        Plan(SOME, checks=1, options=replace(bjt, temperature=80.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from circuits import make_model
 from kcompile import kernels
 from kcompile.errors import GraphError, UsageError
 from kcompile.ir import Fill, Injected
-from kcompile.reference import FixedSteps, settled_steps, solve
+from kcompile.reference import FixedSteps, settle, solve
 from kcompile.reference.rhs import phase_rhs
 
 INPUTS = np.array([[0.3, -0.4], [1.0, 0.5], [-0.6, 0.1]])
@@ -29,15 +30,14 @@ def test_it_is_the_reference(
     v0 = model.initial_voltages(INPUTS[:samples])
     given = v0.copy()
     solver = FixedSteps()
-    steps, moved = settled_steps(solver, model.graph, v0, 1e-6)
-    found = solver.outputs(model.graph, v0, steps)
+    _, found, moved = settle(partial(solver.outputs, model.graph, v0), 1e-6)
     assert (v0 == given).all()
     exact = solve(model.graph, v0, 1e-6).outputs
     assert found == pytest.approx(exact, abs=1e-5)
     assert np.abs(found - exact).max() < 4 * moved + 1e-9
 
 
-def test_shorter_layers_take_steps_in_proportion() -> None:
+def test_short_layers_are_no_less_exact() -> None:
     model = make_model(nodes=(3, 3))
     phases = (replace(model.graph.phases[0], duration=1e-3), model.graph.phases[1])
     graph = replace(model.graph, phases=phases)
@@ -58,7 +58,7 @@ def test_what_runs_away_is_no_answer() -> None:
     v0 = model.initial_voltages(INPUTS)
     assert not np.isfinite(FixedSteps().outputs(graph, v0, 4000)).all()
     with pytest.raises(GraphError, match="run away"):
-        settled_steps(FixedSteps(), graph, v0, 1e-3)
+        settle(partial(FixedSteps().outputs, graph, v0), 1e-3, most=64)
 
 
 @pytest.mark.parametrize("kernel", [True, False])
@@ -81,3 +81,30 @@ def test_injected_currents_charge_capacitors(kernel: bool, monkeypatch: pytest.M
     assert found[0] == pytest.approx([0.3 + area, -0.1 - area / 2 / 2, 0.2])
     with pytest.raises(UsageError, match="depend on the time"):
         phase_rhs(graph, 0)
+
+
+def test_samples_have_currents_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of them find room at a time."""
+    from kcompile.reference import fixed
+
+    model = make_model(nodes=(3, 3))
+    random = np.random.default_rng(0)
+    drawn = [
+        tuple(
+            Injected(np.linspace(0, p.duration, 5), random.normal(size=(5, 3)))
+            for p in model.graph.phases
+        )
+        for _ in INPUTS
+    ]
+    v0 = model.initial_voltages(INPUTS)
+    whole = FixedSteps().outputs(model.graph, v0, 16, currents=drawn.__getitem__)
+    for k, of_sample in enumerate(drawn):
+        phases = (
+            replace(p, injected=i) for p, i in zip(model.graph.phases, of_sample, strict=True)
+        )
+        alone = model.graph.with_phases(tuple(phases))
+        assert FixedSteps().outputs(alone, v0[k : k + 1], 16)[0] == pytest.approx(whole[k])
+    monkeypatch.setattr(fixed, "_ROOM", 1)
+    assert FixedSteps().outputs(model.graph, v0, 16, currents=drawn.__getitem__) == pytest.approx(
+        whole
+    )

@@ -190,3 +190,19 @@ def test_seeds_and_numbers_make_other_circuits_and_the_same_again() -> None:
     assert gains(1, 2) == gains(1, 2)
     assert gains(1, 2) != gains(2, 1)
     assert gains(1, 2) != gains(1, 3)
+
+
+def test_one_affine_device_does_not_make_the_others_affine() -> None:
+    """They lie in one batch where a graph has no named law."""
+    model = make_model()
+    phase = model.graph.phases[0]
+    batch = phase.batches[0]
+    b = np.full(len(batch), -1.0)
+    b[0] = 0.5
+    mixed = replace(batch, a=np.ones(len(batch)), b=b)
+    graph = replace(model.graph, phases=(replace(phase, batches=(mixed,)), model.graph.phases[1]))
+    words = ["mismatch.offset=0.1", "programming.proportional=0.05"]
+    diff, affine = varied(graph, read_variations(words), Chance(0, 0)).phases[0].batches
+    assert diff.is_diff.all()
+    assert len(affine) == 1
+    assert sorted([*diff.trace.first, *affine.trace.first]) == list(range(len(batch)))

@@ -44,10 +44,11 @@ def test_a_weak_effect_changes_little_and_a_strong_one_more(effect) -> None:
         ("input", "span"): {"bits": 8.0},
         ("readout", "span"): {"bits": 8.0},
         ("noise", "step"): {"density": 1e-4},
+        ("timing", "seed"): {"skew": 0.1},
     }
     strengths = {
         "bits": (12.0, 3.0), "clip": (0.9, 0.2), "celsius": (27.5, 90.0), "nominal": (27.5, 90.0),
-        "span": (1.0, 0.2), "step": (0.05, 0.3),
+        "span": (1.0, 0.2), "step": (0.01, 0.05),
     }  # fmt: skip
     if effect.name in ("stuck",):
         strengths |= {"open": (0.0, 0.9), "on": (0.0, 0.9)}
@@ -58,8 +59,11 @@ def test_a_weak_effect_changes_little_and_a_strong_one_more(effect) -> None:
             variations = Variations.from_mapping({effect.name: {**beside, each.name: strength}})
             drawn = draw(model, variations, 1, 0)
             outputs = drawn.read_out(
-                FixedSteps().outputs(drawn.model.graph, drawn.initial_voltages(inputs), 100)
-            )
+                FixedSteps().outputs(
+                    drawn.model.graph, drawn.initial_voltages(inputs), 100,
+                    currents=drawn.injected if drawn.noisy else None,
+                )
+            )  # fmt: skip
             moved.append(float(np.abs(outputs - ideal).max()))
         assert moved[1] > 0, each.name
         if not beside or each.name == "bits":
@@ -102,6 +106,8 @@ def test_a_later_file_takes_back_what_an_earlier_one_said(tmp_path: Path) -> Non
         ("quantisation.bits=1", "one bit holds a sign only"),
         ("quantisation.clip=0", "nothing would be left"),
         ("stuck.open=1.5", "from 0 to 1"),
+        ("leakage.spread=1e200", "from 0 to 1000"),
+        ("timing.overlap=9", "overlap is 9"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(word: str, said: str) -> None:
@@ -124,6 +130,9 @@ def test_bad_files(tmp_path: Path) -> None:
         read_variations([str(path)])
     path.write_text("mismatch = 3\n")
     with pytest.raises(UsageError, match=r"vary\.toml.*write a table"):
+        read_variations([str(path)])
+    path.write_text(f"[mismatch]\ngain = 1{'0' * 400}\n")
+    with pytest.raises(UsageError, match=r"vary\.toml"):
         read_variations([str(path)])
     path.write_text("[mismatch]\ngain = 'much'\n")
     with pytest.raises(UsageError, match=r"vary\.toml"):
