@@ -30,7 +30,7 @@ ACCURACY = 1e-3
 """How well steps must meet the reference, relative: noise needs no more."""
 
 _MOST_STEPS = 256
-_SAMPLED, _CURRENT, _BOTH = range(3)
+_SAMPLED, _BOTH = range(2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,16 +39,20 @@ class NoiseFigures:
 
     Args:
         signal: ``float64[S, M]``, the read-outs without noise.
-        sampled, current, both: ``float64[S, R, M]``, R draws of how far noise moves them: of the
-            sampled voltages alone, of the edges' currents alone, of both.
+        sampled, both: ``float64[S, R, M]``, R draws of how far noise moves them: of the sampled
+            voltages alone, and with that of the edges' currents.
         step_error: how far the steps taken were from the reference, relative.
     """
 
     signal: FloatArray
     sampled: FloatArray
-    current: FloatArray
     both: FloatArray
     step_error: float
+
+    @property
+    def current(self) -> FloatArray:
+        """What the currents' noise adds, ``float64[S, R, M]``."""
+        return self.both - self.sampled
 
     @property
     def signal_rms(self) -> float:
@@ -142,10 +146,8 @@ def noise_figures(
         signal.append(trajectory.outputs)
         error = max(error, missed)
         on_sample(number + 1)
-    kinds = np.stack(found).reshape(len(found), 3, draws, -1)
-    return NoiseFigures(
-        np.stack(signal), kinds[:, _SAMPLED], kinds[:, _CURRENT], kinds[:, _BOTH], error
-    )
+    kinds = np.stack(found).reshape(len(found), 2, draws, -1)
+    return NoiseFigures(np.stack(signal), kinds[:, _SAMPLED], kinds[:, _BOTH], error)
 
 
 class _NoisySolver:
@@ -160,9 +162,9 @@ class _NoisySolver:
     def run(
         self, trajectory: Trajectory, draws: int, random: np.random.Generator
     ) -> tuple[FloatArray, float]:
-        """How far the read-outs are off, ``float64[3 R, M]``, and the steps' own error."""
+        """How far the read-outs are off, ``float64[2 R, M]``, and the steps' own error."""
         graph = self._graph
-        v = np.repeat(trajectory.at(0, np.zeros(1)), 1 + 3 * draws, axis=0)
+        v = np.repeat(trajectory.at(0, np.zeros(1)), 1 + 2 * draws, axis=0)
         passed: list[FloatArray] = []
         error = 0.0
         for index, phase in enumerate(graph.phases):
@@ -177,12 +179,13 @@ class _NoisySolver:
     def _sample(
         self, phase: int, state: FloatArray, draws: int, random: np.random.Generator
     ) -> None:
-        """Adds the noise of voltages that are put onto nodes to ``state [N, 1 + 3 R]``."""
+        """Adds the noise of voltages that are put onto nodes to ``state [N, 1 + 2 R]``."""
         nodes = written_nodes(self._graph, phase)
         farads = self._scale.c0 * self._graph.capacitance[nodes]
         spread = kt_over_c(farads, self._model.kelvin)[:, None] / self._scale.v0
+        noise = spread * random.normal(size=(len(nodes), draws))
         for kind in (_SAMPLED, _BOTH):
-            state[nodes, _columns(kind, draws)] += spread * random.normal(size=(len(nodes), draws))
+            state[nodes, _columns(kind, draws)] += noise
 
     def _run_phase(
         self,
@@ -202,9 +205,8 @@ class _NoisySolver:
             first, *others = _PLACES
             flow.advance(state, length * first, steps)
             for share in others:
-                for kind in (_CURRENT, _BOTH):
-                    normal = random.normal(size=(len(state), draws))
-                    state[:, _columns(kind, draws)] += kick @ normal
+                normal = random.normal(size=(len(state), draws))
+                state[:, _columns(_BOTH, draws)] += kick @ normal
                 flow.advance(state, length * share, steps)
         return error
 
