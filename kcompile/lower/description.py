@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,9 @@ from kcompile.lower.family import CONTROLS, GRAINS, PRESET_SIGN, FamilySpec, For
 from kcompile.lower.parameters import UNITS, Parameter, Preset
 from kcompile.netlist import DIALECTS
 from kcompile.resources import data_folder
+
+_NOTHING = FamilySpec("", "", (), {}, (), default_level=0, klu=True)
+"""What a family that extends none has beside its description."""
 
 
 def family_names(extra: Path | None = None) -> list[str]:
@@ -64,37 +68,11 @@ def _read(name: str, extra: Path | None, extending: tuple[str, ...]) -> FamilySp
 def _parse(name: str, path: Path, extra: Path | None, extending: tuple[str, ...]) -> FamilySpec:
     try:
         data = tomllib.loads(read_bytes(path).decode())
-        base = None
+        base = _NOTHING
         if "extends" in data:
             base = _base(str(data["extends"]), extra, (*extending, name))
-        forms = data["forms"] if base is None else data.get("forms", ())
-        own = {
-            key: _parameter(key, cast(dict[str, Any], entry))
-            for key, entry in data.get("parameters", {}).items()
-        }
-        parameters = {**({} if base is None else base.parameters), **own}
-        files = tuple(_beside(path, str(file)) for file in data.get("files", ()))
-        spec = FamilySpec(
-            name,
-            str(data["title"]),
-            (path.parent, *(() if base is None else base.folders)),
-            parameters,
-            (
-                *(_form(cast(dict[str, Any], entry)) for entry in forms),
-                *(() if base is None else base.forms),
-            ),
-            int(data["default_level"]),
-            bool(data.get("klu", True)),
-            _one_of(data.get("grain"), "grain", (None, *GRAINS)),
-            _one_of(data.get("dialect", DIALECTS[0]), "dialect", DIALECTS),
-            (*files, *(() if base is None else base.files)),
-            tuple(_supply(str(supply), parameters) for supply in data.get("supplies", ())),
-            {
-                key: _preset(key, cast(dict[str, Any], entry), parameters)
-                for key, entry in data.get("presets", {}).items()
-            },
-            thermal=bool(data.get("thermal", base is not None and base.thermal)),
-        )
+            data = {"forms": (), "default_level": base.default_level, **data}
+        spec = _extended(base, name, path, data)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PdkError(f"not TOML: {error}", where=path) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -103,6 +81,38 @@ def _parse(name: str, path: Path, extra: Path | None, extending: tuple[str, ...]
         if not any(is_file(folder / form.template) for folder in spec.folders):
             raise PdkError(f"no template {form.template}", where=path)
     return spec
+
+
+def _extended(base: FamilySpec, name: str, path: Path, data: Mapping[str, Any]) -> FamilySpec:
+    """A family as its description says, and as its base does where that says nothing.
+
+    What there can be several of is added to the base's, presets excepted: their values are of
+    devices that a family with presets of its own need not be made of.
+    """
+    parameters = {
+        **base.parameters,
+        **{key: _parameter(key, entry) for key, entry in data.get("parameters", {}).items()},
+    }
+    presets = {
+        key: _preset(key, entry, parameters) for key, entry in data.get("presets", {}).items()
+    }
+    # An inherited supply may have another parameter here, so it is looked at again.
+    supplies = dict.fromkeys((*map(str, data.get("supplies", ())), *base.supplies))
+    return FamilySpec(
+        name,
+        str(data["title"]),
+        (path.parent, *base.folders),
+        parameters,
+        (*(_form(cast(dict[str, Any], entry)) for entry in data["forms"]), *base.forms),
+        int(data["default_level"]),
+        klu=bool(data.get("klu", base.klu)),
+        grain=_one_of(data.get("grain", base.grain), "grain", (None, *GRAINS)),
+        dialect=_one_of(data.get("dialect", base.dialect), "dialect", DIALECTS),
+        files=(*(_beside(path, str(file)) for file in data.get("files", ())), *base.files),
+        supplies=tuple(_supply(supply, parameters) for supply in supplies),
+        presets=presets or base.presets,
+        thermal=bool(data.get("thermal", base.thermal)),
+    )
 
 
 def _base(name: str, extra: Path | None, extending: tuple[str, ...]) -> FamilySpec:

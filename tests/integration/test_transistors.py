@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from circuits import make_model
 from simulators import every_ngspice
 
 import kcompile
 from benchmarks import device_transfer
+from kcompile.frontend import Model
+from kcompile.ir import EdgeBatch, Graph, Phase, validate
 from kcompile.lower import preset_names
 from kcompile.simulation import Ngspice
 from kcompile.units import Scale
@@ -71,6 +76,55 @@ def test_more_current_than_a_preset_is_made_for_is_worse(ngspice: Ngspice) -> No
         for i0 in (1e-6, 1e-3)
     ]
     assert errors[1] > 1.5 * errors[0]
+
+
+def steep(a: float, b: float) -> Model:
+    """One edge, whose argument is a at the inputs below."""
+    edge = EdgeBatch("tanh", [1], [2], 0.5, a, b, 0.0)
+    return Model(validate(Graph((Phase(2, 1.0, (edge,)),), 2, [1, 2])), "tanh")
+
+
+@pytest.mark.parametrize("mirrors", [0.0, 1.0])
+@pytest.mark.parametrize("a", [100.0, 1000.0, -1000.0])
+def test_arguments_beyond_the_supplies_saturate_a_pair(a: float, mirrors: float) -> None:
+    """Without a limit to its drive, the base would open its junction to the collector."""
+    for ngspice in every_ngspice():
+        for b in (-a, 0.5 * a):
+            report = kcompile.verify(
+                steep(a, b), inputs=np.array([[1.0, 0.0], [-1.0, 0.0]]), device="bjt",
+                parameters={"mirrors": mirrors}, scale=SCALE, ngspice=ngspice.path,
+            )  # fmt: skip
+            assert report.passed, report.reason
+            assert error(report) < 2e-4
+
+
+@pytest.mark.parametrize("mirrors", [0.0, 1.0])
+def test_so_they_do_in_a_network(mirrors: float) -> None:
+    gentle = make_model(phi="tanh", nodes=(5,))
+    (layer,) = gentle.graph.phases
+    edges = replace(layer.batches[0], a=300.0, b=-300.0)
+    graph = replace(gentle.graph, phases=(replace(layer, batches=(edges,)),))
+    model = replace(gentle, graph=validate(graph))
+    for ngspice in every_ngspice():
+        report = kcompile.verify(
+            model, inputs=np.array([[0.8, -1.3], [2.0, 0.1]]), device="bjt",
+            parameters={"mirrors": mirrors}, scale=SCALE, ngspice=ngspice.path,
+        )  # fmt: skip
+        assert report.passed, report.reason
+
+
+@pytest.mark.parametrize(("resistance", "value"), [("re", 2.0), ("rb", 2e6)])
+@pytest.mark.usefixtures("ngspice")
+def test_the_limit_leaves_room_for_what_resistances_drop(
+    monkeypatch: pytest.MonkeyPatch, resistance: str, value: float
+) -> None:
+    """2 V of 1 A of tail, 40 of the argument: at 20 the pair is half way."""
+    monkeypatch.setattr(device_transfer, "LIMIT", 60.0)
+    setting = device_transfer.Setting(parameters={resistance: value})
+    curve = device_transfer.transfer(setting, Scale(1.0, 1.0, 1e-15))
+    assert curve.destination[[0, -1]] == pytest.approx([-1.0, 1.0], abs=1e-4)
+    middle = np.interp(20.0, curve.x, curve.destination)
+    assert middle == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.usefixtures("ngspice")

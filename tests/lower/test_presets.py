@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from circuits import make_model
+from simulators import built_devices
 
 import kcompile
 from kcompile.compiler import CompileOptions, compile_model
 from kcompile.errors import PdkError, UsageError
 from kcompile.ir import Phi
-from kcompile.lower import family_names, preset_names, read_family
+from kcompile.lower import FamilySpec, family_names, preset_names, read_family
 from kcompile.units import Scale
 
 SCALE = Scale(0.25, 1e-5, 1e-12)
@@ -150,6 +152,75 @@ def test_a_family_that_extends_another_has_what_it_does_not_have_itself(pdk: Pat
     assert family.default_level == 1
     assert family.values(Scale(), {}) == {"k": 3.0, "vdd": 1.8}
     assert set(read_family("base", pdk).parameters) == {"k"}
+
+
+def extending(pdk: Path, base: str, *lines: str) -> FamilySpec:
+    """The family ``short``, which extends ``base`` and says little else."""
+    (pdk / "short").mkdir()
+    text = "\n".join((f'title = "short"\nextends = "{base}"', *lines, ""))
+    (pdk / "short" / "family.toml").write_text(text)
+    return read_family("short", pdk)
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_a_family_that_says_nothing_else_is_its_base(pdk: Path, name: str) -> None:
+    base, short = read_family(name), extending(pdk, name)
+    assert short.folders == (pdk / "short", *base.folders)
+    assert replace(short, name=name, title=base.title, folders=base.folders) == base
+
+
+@pytest.mark.parametrize(("base", "phi"), [("bjt", "tanh"), ("bjt", "relu"), ("native", "relu")])
+def test_its_circuit_is_the_bases(pdk: Path, tmp_path: Path, base: str, phi: str) -> None:
+    if base == "native":
+        built_devices()
+    extending(pdk, base)
+    one, other = (
+        deck(tmp_path / name, phi, device=name, pdk=pdk).replace(f" {name} at", " BASE at")
+        for name in (base, "short")
+    )
+    assert one == other
+    assert ("\nVcc vcc 0 5.0\nVee vee 0 -5.0\n" in other) == (base == "bjt")
+    assert {path.name for path in (tmp_path / base).iterdir()} == {
+        path.name for path in (tmp_path / "short").iterdir()
+    }
+
+
+@pytest.mark.parametrize(
+    ("base", "line", "value"),
+    [
+        ("bjt", "klu = true", True),
+        ("native", "klu = false", False),
+        ("bjt", "thermal = false", False),
+        ("ideal", "thermal = true", True),
+        ("native", 'grain = "pair"', "pair"),
+        ("ideal", 'dialect = "spectre"', "spectre"),
+        ("native", "default_level = 1", 1),
+    ],
+)
+def test_what_it_says_itself_holds(pdk: Path, base: str, line: str, value: object) -> None:
+    key = line.partition(" ")[0]
+    assert getattr(read_family(base), key) != value
+    short = extending(pdk, base, line)
+    assert getattr(short, key) == value
+    rest = {field: getattr(read_family(base), field) for field in ("name", "title", "folders", key)}
+    assert replace(short, **rest) == read_family(base)
+
+
+def test_its_supplies_are_beside_the_bases(pdk: Path) -> None:
+    volts = '[parameters.vref]\ndefault = 1.0\nunit = "V"\ndescription = "reference"'
+    assert extending(pdk, "bjt", 'supplies = ["vref", "vcc"]', volts).supplies == (
+        "vref", "vcc", "vee",
+    )  # fmt: skip
+
+
+def test_an_inherited_supply_still_needs_its_volts(pdk: Path) -> None:
+    with pytest.raises(PdkError, match="short/family.toml: .*'vcc' needs a parameter"):
+        extending(pdk, "bjt", '[parameters.vcc]\ndefault = 1.0\ndescription = "no voltage"')
+
+
+def test_its_presets_are_instead_of_the_bases(pdk: Path) -> None:
+    assert set(extending(pdk, "bjt", "[presets.x]\ntitle = 'x'\nbf = 80").presets) == {"x"}
+    assert "1n4148" not in read_family("bjt").presets  # of a diode, which a pair is not made of
 
 
 def test_its_deck_has_models_and_rows_of_both(pdk: Path, tmp_path: Path) -> None:
