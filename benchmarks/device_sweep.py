@@ -1,4 +1,4 @@
-"""How far each device family is from ideal, against its own parameters: ``docs/devices.md``.
+"""How far each device family is from ideal, against its own parameters: ``docs/device-tables.md``.
 
 ``python -m benchmarks.device_sweep`` runs every law that switches and diodes can build on a seeded
 network of 6 nodes, and tanh laws of transistors, sweeps one parameter at a time, and prints the

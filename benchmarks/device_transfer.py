@@ -1,4 +1,4 @@
-"""DC transfer of a device family's edge against its parameters: ``docs/devices.md``.
+"""DC transfer of a device family's edge against its parameters: ``docs/device-tables.md``.
 
 ``python -m benchmarks.device_transfer`` sweeps the parameters of ``bjt`` and prints the tables in
 Markdown; ``--device diode:ic --phi relu --sweep n=0.5,1,2`` sweeps another family's, and

@@ -79,7 +79,7 @@ def test_more_current_than_a_preset_is_made_for_is_worse(ngspice: Ngspice) -> No
 
 
 def steep(a: float, b: float) -> Model:
-    """One edge, whose argument is a at the inputs below."""
+    """One edge ``tanh(a*v_s + b*v_d)``."""
     edge = EdgeBatch("tanh", [1], [2], 0.5, a, b, 0.0)
     return Model(validate(Graph((Phase(2, 1.0, (edge,)),), 2, [1, 2])), "tanh")
 

@@ -1,4 +1,4 @@
-"""``docs/devices.md`` says what is so: its decks, parameters, tables and its example family."""
+"""``docs/devices.md`` and ``docs/device-tables.md``: decks, parameters, tables, examples."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from kcompile.units import Scale
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "devices.md").read_text()
+TABLES_PAGE = (ROOT / "docs" / "device-tables.md").read_text()
 BLOCKS = re.findall(r"^```(\w+) (.+)\n((?:.*\n)*?)```$", PAGE, re.M)
 TABLES = {
     title: [[cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines()]
-    for title, lines in re.findall(r"^\*\*(`.*)\*\*\n\n((?:\|.*\n)+)", PAGE, re.M)
+    for title, lines in re.findall(r"^\*\*(`.*)\*\*\n\n((?:\|.*\n)+)", TABLES_PAGE, re.M)
 }
 
 
@@ -86,12 +87,18 @@ def test_every_column_and_every_key_is_told() -> None:
     assert columns | {"points", "gate"} <= told
     keys = {field.name for field in fields(Form)} - {"template", "phi"}  # told in one row
     assert keys | {"title", "default_level", "klu", "grain", "extends", "supplies"} <= told
+    assert {"thermal", "dialect", "files"} <= told
     assert "`[presets.NAME]`" in section
 
 
 def test_every_preset_is_told() -> None:
     rows = re.findall(r"^\| `(\w+:[\w-]+)` +\|", PAGE, re.M)
     assert set(rows) == set(preset_names())
+
+
+def test_every_preset_was_measured() -> None:
+    section = TABLES_PAGE[TABLES_PAGE.index("## Presets") :]
+    assert set(re.findall(r"^\| `(\w+:[\w-]+)` +\|", section, re.M)) == set(preset_names())
 
 
 def title(sweep) -> str:
@@ -162,6 +169,17 @@ def test_the_transfer_tables_are_real(sweep: device_transfer.Sweep) -> None:
 def test_the_forward_drop_does_not_enter_the_static_law(shifted: Case) -> None:
     errors = [shifted.error("diode", {"is": 1e-3, "n": n}) for n in (0.1, 1.0, 10.0)]
     assert errors == pytest.approx([errors[0]] * 3, rel=1e-5)
+
+
+def test_the_family_that_extends_another_is_one(tmp_path: Path) -> None:
+    section = PAGE[PAGE.index("### Extending a family") :]
+    (text,) = re.findall(r"^```toml\n((?:.*\n)*?)```$", section, re.M)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "family.toml").write_text(text)
+    mine, bjt = read_family("mine", tmp_path), read_family("bjt")
+    given = {"bf": 200.0, "vcc": 3.3}
+    assert mine.values(Scale(), {}) == bjt.values(Scale(), given)
+    assert (mine.supplies, mine.klu, mine.presets) == (bjt.supplies, bjt.klu, bjt.presets)
 
 
 @pytest.fixture
