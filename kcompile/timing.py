@@ -38,7 +38,7 @@ class Timing:
             1.
         dead: pause between a gate's closing and the next one's opening.
         overlap: how much earlier the next gate opens, without either being open for a shorter
-            time; at most 1.
+            time; at most 1. Of dead time and overlap the difference counts.
         late: how late every gate closes, for the next one opens in time: currents flow for so much
             longer than they should; negative: early; from -0.5 to 1.
         skew: standard deviation of the delays of a layer's rows, each of which then has a gate of
@@ -48,8 +48,7 @@ class Timing:
         seed: of the delays.
 
     Raises:
-        UsageError: a number is out of range, dead time and overlap are both there, or gates close
-            before they are open.
+        UsageError: a number is out of range, or gates close before they are open.
     """
 
     rise: float = 0.0
@@ -64,10 +63,6 @@ class Timing:
     def __post_init__(self) -> None:
         for each in fields(self):
             _check(each.name, getattr(self, each.name))
-        if self.dead > 0 and self.overlap > 0:
-            raise UsageError(
-                "dead time and overlap exclude each other", where="timing", hint="give one of them"
-            )
         if 0 < self.rise < _LEAST_RISE:
             raise UsageError(
                 f"rise is {self.rise!r}", where="timing",

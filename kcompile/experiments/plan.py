@@ -101,6 +101,11 @@ class Plan:
 
     def _check_layers(self) -> None:
         """A single deck's layers share one transient: what is told layer by layer has no place."""
+        if self.options.imperfect is not None:
+            raise UsageError(
+                "circuits are drawn with their timing", where="--timing",
+                hint="give it by --vary timing.NAME=VALUE",
+            )  # fmt: skip
         if self.variations.timing.perfect:
             return
         leakage: Leakage = self.variations.effect(Leakage)

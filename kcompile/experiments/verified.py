@@ -62,6 +62,11 @@ def drawn_circuit(
     options = replace(options, parameters=parameters)
     drawn = draw(model, variations, seed)
     if (timing := drawn.timing) is not None:
+        if options.imperfect is not None:
+            raise UsageError(
+                "the circuit has two timings", where="--timing",
+                hint="give it by --timing or by --vary, not by both",
+            )  # fmt: skip
         options = replace(options, single_deck=True, timing=timing)
     if drawn.noisy and options.opt_level == BOUNDED:
         raise UsageError(

@@ -1,6 +1,7 @@
 """The circuit graph: types, validation, dv/dt, digest, and the networkx view."""
 
 from kcompile.ir.arrays import FloatArray, IndexArray, OffsetArray
+from kcompile.ir.continuity import require_continuous
 from kcompile.ir.digest import digest
 from kcompile.ir.dynamics import derivative, edge_currents, hand_over, phase_output
 from kcompile.ir.graph import COEFFICIENTS, EdgeBatch, Fill, Graph, Phase
@@ -38,6 +39,7 @@ __all__ = [
     "hand_over",
     "oriented",
     "phase_output",
+    "require_continuous",
     "to_networkx",
     "unordered_pairs",
     "validate",

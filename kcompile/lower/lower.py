@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from kcompile.devices import Gates, Grain
-from kcompile.errors import PdkError, UsageError
+from kcompile.errors import PdkError
 from kcompile.files import read_bytes
-from kcompile.ir import LEAKY_SLOPE, EdgeBatch, Fill, Graph, Phase, Phi, Trace
+from kcompile.ir import LEAKY_SLOPE, EdgeBatch, Fill, Graph, Phase, Phi, Trace, require_continuous
 from kcompile.lower.columns import edge_columns, group_names, table_columns
 from kcompile.lower.family import FamilySpec, Form
 from kcompile.lower.gating import Gating, with_gate
@@ -56,7 +56,7 @@ def lower(
         UsageError: gates where no wire can do the hand-over.
     """
     if gates:
-        _check_single(graph)
+        require_continuous(graph)
     values = family.values(scale, {}) if parameters is None else parameters
     files = tuple(_file(path) for path in family.files)
     layers: list[Layer] = []
@@ -221,31 +221,3 @@ def _starts(graph: Graph, index: int) -> tuple[Start, ...]:
         else:
             starts.append(Start(input=source) if index == 0 else Start(node=source))
     return tuple(starts)
-
-
-def _check_single(graph: Graph) -> None:
-    hint = "leave out --single-deck"
-    most = 0
-    for index, phase in enumerate(graph.phases):
-        grows = index > 0 and phase.nodes > graph.phases[index - 1].nodes
-        if phase.injected is not None:
-            raise UsageError(
-                "injected currents are told from the beginning of each layer",
-                where="--single-deck", hint=hint,
-            )  # fmt: skip
-        if phase.residual is not None:
-            raise UsageError(
-                f"layer {index + 1} adds an earlier output, which no wire can do",
-                where="--single-deck", hint=hint,
-            )  # fmt: skip
-        if grows and phase.fill is Fill.REPEAT:
-            raise UsageError(
-                f"layer {index + 1} repeats voltages on new nodes, which no wire can do",
-                where="--single-deck", hint=hint,
-            )  # fmt: skip
-        if grows and most > graph.phases[index - 1].nodes:
-            raise UsageError(
-                f"layer {index + 1} uses nodes again that an earlier layer left charged",
-                where="--single-deck", hint=hint,
-            )  # fmt: skip
-        most = max(most, phase.nodes)

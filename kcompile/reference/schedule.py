@@ -17,7 +17,15 @@ import numpy as np
 
 from kcompile import kernels
 from kcompile.errors import GraphError, UsageError
-from kcompile.ir import COEFFICIENTS, FloatArray, Graph, IndexArray, derivative, hand_over
+from kcompile.ir import (
+    COEFFICIENTS,
+    FloatArray,
+    Graph,
+    IndexArray,
+    derivative,
+    hand_over,
+    require_continuous,
+)
 from kcompile.kernels import Coefficients, CompiledLayer, Wiring
 from kcompile.reference.convergence import checked_start
 from kcompile.reference.integrator import PhaseSolution
@@ -40,11 +48,15 @@ class ScheduledCircuit:
     """The layers of a circuit under their gates, ready to be solved for many samples.
 
     Args:
-        graph: without tables and injected currents, and with hand-overs that a wire can do.
+        graph: without tables, its hand-overs such as wires can do.
         timing: of its gates.
+
+    Raises:
+        UsageError: the graph is another one.
     """
 
     def __init__(self, graph: Graph, timing: Timing) -> None:
+        require_continuous(graph)
         self.graph = graph
         self.schedule = timing.schedule(
             [phase.duration for phase in graph.phases], [phase.nodes for phase in graph.phases]
@@ -66,9 +78,9 @@ class ScheduledCircuit:
 
         Args:
             initial: ``float64[S, N]``, the first phase's voltages at t = 0, software units.
-            steps: for a duration of the shortest layer; ramps and pauses take one or more each.
+            steps: for a duration of the shortest layer, at least; ramps take one or more each.
         """
-        return self.states(initial, steps)[-1][:, self.graph.outputs - 1]
+        return self.states(initial, _rounded(steps))[-1][:, self.graph.outputs - 1]
 
     def states(
         self, initial: FloatArray, steps: int, record: Record | None = None
@@ -76,14 +88,15 @@ class ScheduledCircuit:
         """The voltages of all nodes at the end of each layer's window, ``float64[S, N]`` each.
 
         Args:
-            initial, steps: as for ``outputs``.
+            initial: as for ``outputs``.
+            steps: likewise, a multiple of 32.
             record: hears of every step.
         """
         v = np.zeros((self.graph.nodes, len(initial)))
         first = self.graph.phases[0]
         v[: first.nodes] = hand_over(initial, first).T
         coarse = min(phase.duration for phase in self.graph.phases) / _FIRST
-        finer = max(1, steps // _FIRST)
+        finer = steps // _FIRST
         ends = [end for _, end in self.schedule.windows]
         found: list[FloatArray] = []
         with np.errstate(over="ignore", invalid="ignore"):
@@ -158,8 +171,7 @@ def solve_schedule(
 
     Raises:
         InputError: ``v0`` has the wrong shape or is not finite.
-        UsageError: the tolerance is not a positive, finite number, or the graph has tables or
-            injected currents.
+        UsageError: the tolerance is not a positive, finite number, or as ``ScheduledCircuit``.
         GraphError: the voltages grow without bound.
     """
     v0 = checked_start(graph, v0)
@@ -278,8 +290,8 @@ class _GatedLayer:
     def __init__(self, graph: Graph, index: int) -> None:
         self._graph, self._index = graph, index
         phase = graph.phases[index]
-        if phase.injected is not None or any(b.tables is not None for b in phase.batches):
-            raise UsageError("tables and injected currents have no gates", where=f"phase {index}")
+        if any(b.tables is not None for b in phase.batches):
+            raise UsageError("tables have no gates", where=f"phase {index}")
         self.nodes = phase.nodes
         # What flows between two nodes belongs to the row of the higher one.
         self._rows = [np.maximum(np.maximum(b.src, b.dst), 1) - 1 for b in phase.batches]
@@ -328,6 +340,10 @@ class _GatedLayer:
         phases = [*self._graph.phases]
         phases[self._index] = replace(phase, batches=batches)
         return derivative(self._graph.with_phases(tuple(phases)), self._index, v.T).T
+
+
+def _rounded(steps: int) -> int:
+    return -(-steps // _FIRST) * _FIRST
 
 
 def _distinct(times: FloatArray) -> list[float]:

@@ -61,8 +61,8 @@ class Findings:
         waves: the waveforms to show, with their sample, or None.
         wave_error: the largest error of any node at any time in any sample.
         energy: which has seen the waveforms.
-        ideal: ``float64[S, M]``, the ideal network's read-outs where the timing is imperfect, and
-            the reference therefore another one; else None.
+        ideal: ``float64[S, M]``, read-outs with perfect timing, where the circuit's is another
+            and so is the reference; else None.
         many: how the samples were run together, or None: each by the decks' own script.
         writing_seconds, simulation_seconds: wall time.
         jobs: simulations at a time.
@@ -226,7 +226,7 @@ def _task_metrics(findings: Findings, spice: FloatArray) -> dict[str, TaskMetric
 
 
 def _timing(findings: Findings, spice: FloatArray) -> TimingSection | None:
-    """How far both engines are from the ideal network under an imperfect timing."""
+    """How far imperfect timing brings both engines from perfect timing."""
     if findings.ideal is None:
         return None
     answers = Answers(findings.ideal, findings.reference.outputs, spice)

@@ -1,4 +1,4 @@
-"""How far a circuit with imperfect timing is from the ideal network, by ODE and in SPICE."""
+"""How far imperfect timing brings a network from perfect timing, by ODE and in SPICE."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Answers:
     """Read-outs ``float64[S, M]``, software units.
 
     Args:
-        ideal: of the network.
+        ideal: of the network, its layers timed perfectly.
         ode: of its circuit's equations with the timing.
         spice: of the circuit; NaN for a sample without a result.
     """
@@ -85,8 +85,8 @@ def timing_rows(section: TimingSection) -> list[tuple[str, str]]:
         if found is not None:
             text = f"{found.max_abs:.3g} at most, rms {found.rms:.3g}"
             text += "" if found.relative is None else f" ({found.relative:.2%})"
-            rows.append((f"{label} from the ideal network", text))
+            rows.append((f"{label} from perfect timing", text))
     for name, metric in section.task_metrics.items():
-        text = f"{metric.ideal:.5g} ideal, {metric.ode:.5g} by ODE, {metric.spice:.5g} in SPICE"
+        text = f"{metric.ideal:.5g} without, {metric.ode:.5g} by ODE, {metric.spice:.5g} in SPICE"
         rows.append((f"{name} with this timing", text))
     return rows

@@ -200,9 +200,9 @@ class SummarySection:
 
 @dataclass(frozen=True, slots=True)
 class DeviationSection:
-    """How far read-outs are from the ideal network's, software units.
+    """How far read-outs are from those with perfect timing, software units.
 
-    ``relative`` is the rms deviation over the rms of the ideal network's read-outs, where not 0.
+    ``relative`` is the rms deviation over the rms of those read-outs, where that is not 0.
     """
 
     max_abs: float
@@ -212,7 +212,7 @@ class DeviationSection:
 
 @dataclass(frozen=True, slots=True)
 class TimedMetric:
-    """A task's own measure: of the ideal network, and under the timing by ODE and in SPICE."""
+    """A task's own measure: with perfect timing, and with the real one by ODE and in SPICE."""
 
     ideal: float
     ode: float
@@ -227,7 +227,7 @@ class TimingSection:
         values: the timing, as ``Timing.from_mapping`` takes it.
         shortest_layer_s: seconds that its times are fractions of.
         gates: how many there are.
-        ode, spice: from the ideal network, over the samples that have a result.
+        ode, spice: from perfect timing, over the samples that have a result.
         task_metrics: by name.
     """
 

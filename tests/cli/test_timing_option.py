@@ -41,7 +41,7 @@ def test_verify_says_what_the_timing_does(
     words = ("--single-deck", "--timing", "late=0.05", "--inputs", tmp_path / "x.npy")
     done = run("verify", two_layers, *words, "--report", tmp_path / "report")
     assert done.status == 0, done.stderr
-    assert "SPICE from the ideal network" in done.stdout
+    assert "SPICE from perfect timing" in done.stdout
     section = json.loads((tmp_path / "report" / "report.json").read_text())["timing"]
     assert section["values"] == {"late": 0.05}
     assert section["gates"] == 2
