@@ -58,7 +58,7 @@ def draw(axes: Axes, name: str, found: dict[str, dict[str, list[float]]]) -> Non
     axes.set_xticks([0.002, 0.01, 0.05], ["0.2 %", "1 %", "5 %"])
     axes.set_xticks([0.005, 0.02, 0.1], ["0.5 %", "2 %", "10 %"], minor=True)
     axes.tick_params(axis="x", which="both", pad=6, length=4)
-    axes.set_ylim(1e-8, 1.0)
+    axes.set_ylim(1e-6, 1.0)
 
 
 def main() -> None:

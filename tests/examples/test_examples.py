@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
+from simulators import built_devices, real_ngspice
+
+from kcompile.verification.circuits import LAYER_VERSION
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = CHECKOUT / "examples"
@@ -71,3 +75,19 @@ def test_the_script_trains_with_few_bits(tmp_path):
     assert told[0] == told[1]
     assert told[0].startswith("4 bits: ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bits.png", "quantised"]
+
+
+def test_the_script_sweeps_timing(tmp_path):
+    built_devices()
+    chosen = real_ngspice()
+    if "osdi" not in chosen.features or chosen.version < LAYER_VERSION:
+        pytest.skip("the ngspice here loads no compiled devices of a layer")
+    command = (sys.executable, EXAMPLES / "layer_timing.py", "--device", "native", "--samples", "1",
+               "-o", tmp_path / "timing.png")  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("  ")]
+    found = {(row[0], row[1]): [float(word) for word in row[2:]] for row in rows}
+    for engine in ("ode", "spice"):
+        assert found["late", engine][-1] > 20 * found["late", engine][0]
+        assert max(found["dead", engine]) < 0.1 * min(found["late", engine])
+    assert (tmp_path / "timing.png").read_bytes().startswith(b"\x89PNG")
