@@ -27,8 +27,11 @@ def format_si(value: float | None, unit: str, digits: int = 4) -> str:
     """``1e-15, "s"`` as ``1 fs``; a dash where there is no value."""
     if value is None:
         return "-"
-    size, prefix = si_prefix(value)
-    return f"{value / size:.{digits}g} {prefix}{unit}"
+    # Rounded first: 999.6 mA to three digits are 1 A.
+    rounded = float(f"{value:.{digits}g}")
+    size, prefix = si_prefix(rounded)
+    # With fewer than three digits 120 m would be 1.2e+02 m; those beyond the rounded ones are 0.
+    return f"{rounded / size:.{max(digits, 3)}g} {prefix}{unit}"
 
 
 def format_number(value: float | None, digits: int = 3) -> str:

@@ -110,7 +110,7 @@ def plan(
     And how fast, at what energy, and what noise does to it.
 
     With --scale, or --v0 --i0 --c0, that scale is judged; else the fastest within the limits is
-    recommended.
+    recommended. Exit status 1: that scale breaks a limit.
     """
     import kcompile
     from kcompile.files import write_json
@@ -134,6 +134,7 @@ def plan(
     _show(found)
     if json_file is not None:
         write_json(json_file, found.to_dict())
+    raise click.exceptions.Exit(0 if found.within_limits else 1)
 
 
 def _given_scale(
@@ -160,11 +161,8 @@ def _show(found: CircuitPlan) -> None:
     out.print(rows)
     limits = table("limit", "circuit", "allowed", "set by", "")
     for check in found.checks:
-        bound = "at least" if check.at_least else "at most"
-        limits.add_row(
-            check.what, check.text(check.value), f"{bound} {check.text(check.limit)}", check.option,
-            "kept" if check.kept else "BROKEN",
-        )  # fmt: skip
+        kept = "kept" if check.kept else "BROKEN"
+        limits.add_row(check.what, check.found, check.allowed, check.option, kept)
     out.print()
     out.print(limits)
     out.print()

@@ -81,12 +81,21 @@ class NoiseFigures:
 
     @property
     def snr(self) -> float | None:
-        """Signal to noise of the median sample, dB; None without noise.
+        """Signal to noise of the median sample, dB: None without noise, -inf without signal.
 
         The median, for a few samples near a watershed of a network's flow may be moved a thousand
         times as far as the others and would stand for all.
         """
         return decibels(self.signal_rms, self.both_rms)
+
+    @property
+    def no_ratio(self) -> str | None:
+        """Why ``snr`` is no finite number: ``no noise``, ``no signal``, ``beyond measure``."""
+        if self.finite and self.both_rms == 0.0:
+            return "no noise"
+        if self.signal_rms == 0.0:
+            return "no signal"
+        return None if self.finite else "beyond measure"
 
     @property
     def worst_snr(self) -> float | None:

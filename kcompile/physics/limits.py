@@ -65,6 +65,8 @@ class Check:
         limit: what is allowed.
         unit: of both.
         at_least: whether the limit is a lower one.
+        word: stands for a value that is no finite number: ``no noise``, ``no signal``,
+            ``beyond measure``.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Check:
     limit: float
     unit: str
     at_least: bool
+    word: str | None = None
 
     @property
     def kept(self) -> bool:
@@ -85,17 +88,29 @@ class Check:
             return self.value >= self.limit - room
         return self.value <= self.limit + room
 
-    def text(self, value: float | None) -> str:
-        """A value of this kind as people read it."""
-        if value is None:
-            return "none"
-        if self.unit != "dB":
-            return format_si(value, self.unit, 3)
-        return f"{value:.1f} dB" if math.isfinite(value) else "beyond measure"
+    @property
+    def found(self) -> str:
+        """The circuit's value as people read it, or the word that stands for it."""
+        return self.word or self._text(self.value)
+
+    @property
+    def allowed(self) -> str:
+        """The limit as people read it."""
+        return f"{'at least' if self.at_least else 'at most'} {self._text(self.limit)}"
+
+    def _text(self, value: float | None) -> str:
+        if value is not None and self.unit == "dB":
+            return f"{value:.1f} dB"
+        return format_si(value, self.unit, 3)
 
 
 def checks(
-    graph: Graph, found: Statistics, limits: Limits, scale: Scale, snr: float | None
+    graph: Graph,
+    found: Statistics,
+    limits: Limits,
+    scale: Scale,
+    snr: float | None,
+    no_ratio: str | None = None,
 ) -> tuple[Check, ...]:
     """Every limit beside what a circuit of some scale does.
 
@@ -105,6 +120,7 @@ def checks(
         limits: what is allowed.
         scale: the unit system.
         snr: at the read-outs, dB; None: there is no noise.
+        no_ratio: why that is no finite number.
     """
     tau = scale.time_unit
     return (
@@ -118,7 +134,8 @@ def checks(
               limits.t_switch, "s", at_least=True),
         Check("sampling", "time of an inference", "--t-sample", tau * found.duration,
               limits.t_sample, "s", at_least=True),
-        Check("noise", "signal to noise", "--snr", snr, limits.snr, "dB", at_least=True),
+        Check("noise", "signal to noise", "--snr", snr, limits.snr, "dB", at_least=True,
+              word=no_ratio),
     )  # fmt: skip
 
 

@@ -7,9 +7,8 @@ is ``S*t/2``: that is all a capacitor sees of it. docs/physics.md derives every 
 
 from __future__ import annotations
 
+import math
 from typing import TypeVar
-
-import numpy as np
 
 from kcompile.ir import FloatArray
 from kcompile.physics.constants import BOLTZMANN, ELEMENTARY_CHARGE
@@ -87,12 +86,15 @@ def electrons(charge_c: Real) -> Real:
 
 
 def decibels(signal_rms: float, noise_rms: float) -> float | None:
-    """The ratio of a signal to its noise, ``20 log10(signal/noise)``; None where one of them is 0.
+    """The ratio of a signal to its noise, ``20 log10(signal/noise)``.
+
+    None without noise, minus infinity where there is noise and no signal.
 
     Args:
         signal_rms: in any unit.
         noise_rms: in the same.
     """
-    if not (signal_rms > 0.0 and noise_rms > 0.0):
+    if not noise_rms > 0.0:
         return None
-    return float(20.0 * np.log10(signal_rms / noise_rms))
+    ratio = signal_rms / noise_rms
+    return 20.0 * math.log10(ratio) if ratio > 0.0 else -math.inf

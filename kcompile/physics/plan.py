@@ -119,6 +119,7 @@ class CircuitPlan:
             "current_noise_rms_v": _finite(volts * noise.current_rms),
             "noise_rms_v": _finite(volts * noise.both_rms),
             "snr_db": _finite(noise.snr),
+            "no_ratio": noise.no_ratio,
             "worst_snr_db": _finite(noise.worst_snr),
             "snr_error_db": _finite(noise.snr_error),
             "draws": noise.both.shape[1],
@@ -199,7 +200,7 @@ def make_plan(
         limited_by = ("voltage", "current", limiting)
     else:
         chosen, noise = scale, work.noise(scale)
-    judged = checks(graph, found, limits, chosen, _measured(noise))
+    judged = checks(graph, found, limits, chosen, _measured(noise), noise.no_ratio)
     broken = tuple(check.name for check in judged if not check.kept)
     figures = circuit_figures(graph, found, chosen)
     return CircuitPlan(
@@ -217,7 +218,7 @@ def make_plan(
         limited_by=broken or limited_by,
         verdict=verdict(figures, judged, limited_by),
         samples=len(inputs),
-        notes=(*model.notes, *notes),
+        notes=(*model.notes, *notes, *_emptiness(found)),
     )
 
 
@@ -278,7 +279,8 @@ def _recommend(work: _Work, found: Statistics, limits: Limits) -> tuple[Scale, N
     c0 = _QUIET * least
     noise = work.noise(Scale(v0, i0, c0))
     for _ in range(_ATTEMPTS):
-        snr = _measured(noise)
+        # No capacitance makes a ratio of no signal.
+        snr = _measured(noise) if noise.signal_rms > 0.0 else None
         enough = snr is None or snr >= limits.snr
         if enough and (c0 == least or (snr is not None and snr < limits.snr + 2 * _MARGIN)):
             break
@@ -291,8 +293,17 @@ def _recommend(work: _Work, found: Statistics, limits: Limits) -> tuple[Scale, N
 
 
 def _measured(noise: NoiseFigures) -> float | None:
-    """Signal to noise in dB; None without noise, minus infinity where it drowned the signal."""
+    """Signal to noise in dB; None without noise, minus infinity where signal is 0 or drowned."""
     return noise.snr if noise.finite else -math.inf
+
+
+def _emptiness(found: Statistics) -> tuple[str, ...]:
+    """Says so where there is nothing that a scale could be told from."""
+    peaks = {"voltages": found.voltage_peak, "currents": found.current_peak}
+    zero = " and ".join(name for name, peak in peaks.items() if peak == 0.0)
+    if not zero:
+        return ()
+    return (f"all {zero} are 0: no scale can be recommended or judged; give --inputs",)
 
 
 def _unheard(_stage: str, _done: int, _total: int) -> None:

@@ -73,7 +73,7 @@ def _noise(found: CircuitPlan) -> list[tuple[str, str]]:
         return format_si(figures[key], "V", 3)
 
     snr, worst = figures["snr_db"], figures["worst_snr_db"]
-    ratio = "-" if snr is None else f"{snr:.1f} dB (+- {figures['snr_error_db']:.1f})"
+    ratio = found.noise.no_ratio or f"{snr:.1f} dB (+- {figures['snr_error_db']:.1f})"
     ratio += "" if worst is None else f", worst {worst:.1f} dB"
     return [
         (f"sqrt(kT/C) of the smallest capacitor, {celsius}", volts("kt_over_c_v")),

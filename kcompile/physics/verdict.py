@@ -41,6 +41,5 @@ def verdict(figures: Mapping[str, Any], checks: Sequence[Check], limited_by: Seq
 
 
 def _breach(check: Check) -> str:
-    bound = "at least" if check.at_least else "at most"
-    allowed = f"{bound} {check.text(check.limit)} ({check.option})"
-    return f"{check.what} {check.text(check.value)}, {allowed}"
+    colon = ":" if check.word else ""
+    return f"{check.what}{colon} {check.found}, {check.allowed} ({check.option})"

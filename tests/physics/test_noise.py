@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -63,8 +65,9 @@ def test_software_units_agree_with_si():
 
 def test_decibels():
     assert decibels(1.0, 0.01) == pytest.approx(40.0)
-    assert decibels(0.0, 1.0) is None
+    assert decibels(0.0, 1.0) == -math.inf
     assert decibels(1.0, 0.0) is None
+    assert decibels(0.0, 0.0) is None
 
 
 @pytest.mark.parametrize("celsius", [-273.15, float("nan"), float("inf")])

@@ -18,6 +18,7 @@ from kcompile.ir import EdgeBatch, Graph, Phase, validate
 from kcompile.physics import Limits, NoiseModel, make_plan
 from kcompile.physics.limits import rounded
 from kcompile.physics.plan import planned_samples
+from kcompile.physics.summary import plan_rows
 from kcompile.units import Scale
 
 INPUTS = np.array([[0.5, -0.25], [1.0, 0.75], [-0.5, 0.125], [0.2, 0.9]])
@@ -115,9 +116,33 @@ def test_a_silent_network():
     graph = validate(Graph((Phase(1, 1.0, ()),), 1, [1]))
     found = make_plan(kcompile.Model(graph, "relu_diff"), np.zeros((2, 1)), draws=2)
     assert found.scale.v0 == 0.5
-    assert found.noise.snr is None
-    assert found.within_limits
-    json.dumps(found.to_dict(), allow_nan=False)
+    assert found.noise.snr == -math.inf
+    assert not found.within_limits
+    assert found.limited_by == ("noise",)
+    assert found.verdict.endswith("signal to noise: no signal, at least 40.0 dB (--snr)")
+    assert "all voltages and currents are 0" in found.notes[-1]
+    told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert (told["noise"]["snr_db"], told["noise"]["no_ratio"]) == (None, "no signal")
+    last = told["checks"][-1]
+    assert (last["value"], last["word"], last["kept"]) == (None, "no signal", False)
+    assert "no signal" in dict(row[:2] for row in plan_rows(found)).values()
+
+
+def test_no_capacitance_is_bought_for_a_network_without_signal():
+    # Nodes 1 and 2 hold the inputs, the read-out is node 3, which nothing moves from 0.
+    graph = validate(Graph((Phase(3, 1.0, ()),), 2, [3]))
+    model = kcompile.Model(graph, "relu_diff")
+    lenient, strict = (
+        make_plan(model, INPUTS, limits=Limits(snr=snr), draws=2) for snr in (-100.0, 100.0)
+    )
+    assert lenient.scale == strict.scale
+    assert not lenient.within_limits
+    assert not strict.within_limits
+    assert strict.notes[-1].startswith("all currents are 0: ")
+
+
+def test_only_a_plan_of_nothing_has_a_note():
+    assert plan().notes == ()
 
 
 def test_the_task_metric_with_noise():
