@@ -72,6 +72,11 @@ def _parse(content: bytes) -> Checkpoint:
     from safetensors import SafetensorError
     from safetensors.numpy import load as deserialise
 
+    if not is_checkpoint(content[:9]):
+        raise CheckpointError(
+            "not one of kcompile's own checkpoints",
+            hint="--from and --resume take what kcompile train wrote, no published network",
+        )
     try:
         tensors = deserialise(content)
         size = int.from_bytes(content[:8], "little")

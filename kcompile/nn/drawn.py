@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -82,6 +83,9 @@ class Drawing:
     def drawn(self, chance: Chance) -> Generator[None]:
         """Within it the network computes with one circuit: that of ``variations.varied``.
 
+        Converters have noise of its own for every sample, whether samples come all at once or in
+        parts, one call after another.
+
         A gradient by the adjoint equation must be taken within it, too, for it solves again.
 
         Args:
@@ -118,6 +122,10 @@ class _Circuit:
     chance: Chance
     like: Tensor
     leaks: tuple[FloatArray, FloatArray] = field(init=False)
+    noise: dict[str, np.random.Generator] = field(
+        init=False, default_factory=dict[str, np.random.Generator]
+    )
+    """Each converter's source of noise, which goes on from call to call."""
 
     def __post_init__(self) -> None:
         leakage: Leakage = self.variations.effect(Leakage)
@@ -129,9 +137,8 @@ class _Circuit:
         return effect.apply(self.graph, self.chance) if effect.active else ideal
 
     def set(self, v: Tensor) -> Tensor:
-        """The first layer's voltages ``[N, S]`` as its converter really sets them."""
-        given = self.graph.inputs
-        return torch.cat((self._converted(Input, v[:given]), v[given:]))
+        """The input nodes' voltages ``[inputs, S]`` as the converter really sets them."""
+        return self._converted(Input, v)
 
     def read(self, v: Tensor) -> Tensor:
         """The read-outs ``[M, S]`` as the converter gives them."""
@@ -141,7 +148,8 @@ class _Circuit:
         effect: Converter = self.variations.effect(kind)
         if not effect.active:
             return v
-        static, each = (self.chance.of(effect.name, number) for number in range(2))
+        static = self.chance.of(effect.name, 0)
+        each = self.noise.setdefault(effect.name, self.chance.of(effect.name, 1))
         converted: Tensor = effect.convert(v.T, static, each, arithmetic_of(v))
         return converted.T
 

@@ -25,7 +25,10 @@ class Terminals(Protocol):
     """Where a circuit meets the world."""
 
     def set(self, v: Tensor) -> Tensor:
-        """The first layer's voltages ``[N, S]`` as they are set, given those that should be."""
+        """The input nodes' voltages ``[inputs, S]`` as they are set, given those that should be.
+
+        The first layer repeats, where it does, what was set.
+        """
         ...
 
     def read(self, v: Tensor) -> Tensor:
@@ -130,13 +133,14 @@ class KirchhoffNet(nn.Module):
     def evolve(self, v: Tensor, solver: Solver | None = None) -> Tensor:
         """The circuit alone, node-major: read-outs ``[M, S]`` out of voltages ``[any, S]``.
 
-        The voltages are cut or filled as layer 0 says.
+        The voltages are cut or filled as layer 0 says. Real terminals set the first ``inputs`` of
+        them; layer 0 fills the rest from these.
         """
+        if self.terminals is not None:
+            v = self.terminals.set(v[: self.inputs])
         passed: list[Tensor] = []
-        for number, layer in enumerate(self.phases):
+        for layer in self.phases:
             v = layer.hand_over(v)
-            if number == 0 and self.terminals is not None:
-                v = self.terminals.set(v)
             v = integrate(layer, v, solver or self.solver, self.capacitance_of(layer, v))
             if layer.residual is not None:
                 v = v + passed[layer.residual]

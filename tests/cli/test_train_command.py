@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import published
 import pytest
 import recipes
 from commands import finish, refused, run, start
@@ -126,7 +127,8 @@ def test_a_trained_network_learns_to_live_with_variations(preset: Path, tmp_path
         (2, ("twomoon", "--vary", "input.bits=4"), "a density knows no input converter; "),
         (2, ("friedman", "--vary", "none.toml"), "none.toml: no such file"),
         (2, ("friedman", "--from", "none"), "none: no such file"),
-        (3, ("friedman", "--from", "empty.toml"), "empty.toml: "),
+        (3, ("friedman", "--from", "empty.toml"), "empty.toml: not one of kcompile's own checkp"),
+        (3, ("friedman", "--from", "model.pth"), "model.pth: .* what kcompile train wrote, no pub"),
         (2, ("friedman", "--mlp", "--vary", "mismatch.gain=1"), "leave --vary, --from and --lr"),
         (2, ("juggling",), r"unknown task 'juggling'; tasks: 2spirals, 8gaussians, .*friedman"),
         (2, ("friedman", "--preset", "best"), "friedman has no preset 'best'; presets: paper"),
@@ -157,6 +159,7 @@ def test_refusals_are_one_line_and_leave_nothing(
     (tmp_path / "bad.toml").write_text(recipes.SUPERVISED.replace("batch = 16", 'batch = "many"'))
     (tmp_path / "idle.toml").write_text(recipes.SUPERVISED.replace("clip = 1.0", "anneal = 0.5"))
     (tmp_path / "here").mkdir()
+    published.write(tmp_path, published.config([("_fully_connect", {"num_node": 3})]))
     said = refused(tmp_path, status, "train", *arguments)
     assert re.search(complaint, said), said
 

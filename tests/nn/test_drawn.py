@@ -11,8 +11,8 @@ from networks import as_tensor, gathering, graph_of, networks, random_edges
 from torch import Tensor
 
 from kcompile.errors import UsageError
-from kcompile.ir import COEFFICIENTS, FloatArray, Phase, Phi, derivative
-from kcompile.nn import KirchhoffNet, Layer, Solver
+from kcompile.ir import COEFFICIENTS, Fill, FloatArray, Phase, Phi, derivative
+from kcompile.nn import KirchhoffNet, Layer, Solver, answers_at
 from kcompile.nn.arithmetic import TorchArithmetic
 from kcompile.nn.drawn import Drawing
 from kcompile.reference.fixed import FixedSteps
@@ -120,6 +120,60 @@ def test_it_computes_what_the_drawn_circuit_computes(name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     ideal = net(as_tensor(inputs), FEW).detach().numpy()
     assert np.abs(ideal - expected).max() > 1e-3
+
+
+def wider(fill: Fill) -> KirchhoffNet:
+    """A network of 4 inputs and 9 nodes, all of them read."""
+    random = np.random.default_rng(6)
+    edges = random_edges("tanh_affine", 9, 30, random)
+    return KirchhoffNet([Layer(edges, 9, 0.3, fill)], 4, np.arange(1, 10))
+
+
+def drawn_answers(net: KirchhoffNet, chosen: Variations, inputs: FloatArray) -> FloatArray:
+    """What circuit 4 of seed 11 gives, solved with 8 steps."""
+    real = draw(net.to_checkpoint().model(), chosen, 11, 4)
+    final = FixedSteps().outputs(real.model.graph, real.initial_voltages(inputs), 8)
+    return real.read_out(final)
+
+
+@pytest.mark.parametrize("effect", ["noise", "offset", "bits"])
+@pytest.mark.parametrize("fill", list(Fill))
+def test_a_layer_repeats_inputs_as_the_converter_set_them(effect: str, fill: Fill) -> None:
+    """Catches repeated nodes that start with the voltages that should have been set."""
+    net = wider(fill)
+    number = EVERY["input"][effect]
+    chosen = Variations.from_mapping({"input": {effect: number, "span": 2.0}})
+    inputs = np.random.default_rng(1).normal(size=(5, 4))
+    with Drawing(net, chosen).drawn(Chance(11, 4)):
+        found = net(as_tensor(inputs), FEW).detach().numpy()
+    expected = drawn_answers(net, chosen, inputs)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    ideal = net(as_tensor(inputs), FEW).detach().numpy()
+    assert np.abs(ideal - expected).max() > 1e-3
+
+
+@pytest.mark.parametrize("together", [1, 3, 4096])
+def test_noise_does_not_depend_on_how_many_samples_are_solved_together(
+    together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches parts that all begin with the noise of the first samples."""
+    sizes = {"_TOGETHER": together, "_CACHED": 0, "_LEAST": together}  # with and without a kernel
+    for name, size in sizes.items():
+        monkeypatch.setattr(f"kcompile.nn.solution.{name}", size)
+    net, chosen = wider(Fill.ZERO), variations("input", "readout")
+    chosen = chosen.with_number("input.bits", 0).with_number("readout.bits", 0)
+    inputs = np.tile(np.random.default_rng(1).normal(size=4), (8, 1))
+    asked: list[int] = []
+
+    def answers(net: KirchhoffNet, part: Tensor, solver: Solver) -> Tensor:
+        asked.append(len(part))
+        return net(part, solver)
+
+    with Drawing(net, chosen).drawn(Chance(11, 4)):
+        found = answers_at(net, inputs, answers, 8)
+    assert asked[0] == min(together, 8)
+    np.testing.assert_allclose(found, drawn_answers(net, chosen, inputs), rtol=1e-12, atol=1e-12)
+    assert len(np.unique(found[:, 0])) == 8  # equal inputs differ by their noise alone
 
 
 @settings(max_examples=40)
