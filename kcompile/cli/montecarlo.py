@@ -18,6 +18,7 @@ from kcompile.cli.options import (
     json_option,
     make_compile_options,
     refuse_unused,
+    require_place,
     simulator_options,
 )
 from kcompile.cli.progress import stages
@@ -102,6 +103,9 @@ def montecarlo(
         variations, runs, seed, engine, checks, check_samples, alone, tolerance, spec, options,
         simulator, ngspice, jobs, timeout,
     )  # fmt: skip
+    for place in (json_file, None if report is None else report / "montecarlo.json"):
+        if place is not None:
+            require_place(place)
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     given = None if inputs is None else read_inputs(inputs, model)
     with stages(model.name) as show:

@@ -18,6 +18,7 @@ from kcompile.cli.options import (
     json_option,
     make_compile_options,
     refuse_unused,
+    require_place,
     simulator_options,
 )
 from kcompile.cli.progress import stages
@@ -84,6 +85,9 @@ def sweep(
         options=make_compile_options(**compiling), simulator=simulator, ngspice=ngspice, jobs=jobs,
         timeout=timeout,
     )  # fmt: skip
+    for place in (json_file, None if report is None else report / "sweep.json"):
+        if place is not None:
+            require_place(place)
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     given = None if inputs is None else read_inputs(inputs, model)
     with stages(model.name) as show:

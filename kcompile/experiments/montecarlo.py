@@ -18,7 +18,7 @@ from kcompile.experiments.judging import Judge, Specification
 from kcompile.experiments.plan import Plan
 from kcompile.experiments.result import Check, Circuit, Experiment, Sensitivity
 from kcompile.frontend import Model
-from kcompile.ir import FloatArray, digest
+from kcompile.ir import FloatArray, digest, require_continuous
 from kcompile.kernels import workers
 from kcompile.ledger import Ledger, kept
 from kcompile.variations import Draw
@@ -122,6 +122,8 @@ class _Run:
             raise UsageError(
                 "the device table is of SPICE alone", where="--engine", hint="use --engine spice"
             )
+        if not plan.variations.timing.perfect:
+            require_continuous(model.graph)
         self._plan, self._model, self._show = plan, model, on_progress
         self._inputs = chosen.inputs
         self.ode = OdeEngine(model, chosen.inputs, plan.tolerance)

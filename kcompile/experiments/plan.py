@@ -10,9 +10,7 @@ from kcompile.errors import UsageError
 from kcompile.experiments.engines import OdeEngine, SpiceEngine
 from kcompile.lower import read_family
 from kcompile.variations import Temperature, Variations
-from kcompile.variations.noise import CurrentNoise
 from kcompile.variations.parameters import NOMINAL
-from kcompile.variations.surroundings import Leakage
 
 _ALONE = 100
 """Draws of each effect alone."""
@@ -73,7 +71,12 @@ class Plan:
         if self.options.device is None:  # Fig. 5 drawn out would take its time, a thousand times
             object.__setattr__(self, "options", replace(self.options, device="ideal"))
         self._check_temperatures()
-        self._check_layers()
+        if self.options.imperfect is not None:
+            raise UsageError(
+                "circuits are drawn with their timing", where="--timing",
+                hint="give it by --vary timing.NAME=VALUE",
+            )  # fmt: skip
+        self.variations.check()
 
     def _check_temperatures(self) -> None:
         """The circuit has one temperature, of which its equations know as its devices do."""
@@ -98,27 +101,6 @@ class Plan:
                 "the equations do not know it", where="--temperature",
                 hint="say --vary temperature.celsius=...",
             )  # fmt: skip
-
-    def _check_layers(self) -> None:
-        """A single deck's layers share one transient: what is told layer by layer has no place."""
-        if self.options.imperfect is not None:
-            raise UsageError(
-                "circuits are drawn with their timing", where="--timing",
-                hint="give it by --vary timing.NAME=VALUE",
-            )  # fmt: skip
-        if self.variations.timing.perfect:
-            return
-        leakage: Leakage = self.variations.effect(Leakage)
-        for name, there in (
-            (CurrentNoise.name, CurrentNoise.name in self.variations.active),
-            ("leakage.hold", leakage.active and leakage.hold > 0),
-        ):
-            if there:
-                raise UsageError(
-                    f"{name} is told layer by layer, timing is of one transient",
-                    where="variations",
-                    hint="leave one of them out",
-                )
 
     @property
     def by_spice(self) -> bool:

@@ -246,14 +246,10 @@ class Experiment:
             rows.append((f"{self.metric}, ideal", f"{self.ideal_metric:.5g}"))
         for quantity, s in sorted(self.spreads.items(), key=lambda item: item[0] != self.metric):
             low, middle, high = s.quantiles
-            rows.append(
-                (
-                    quantity.replace("_", " "),
-                    f"mean {s.mean:.5g} ({s.interval[0]:.4g} to {s.interval[1]:.4g}), "
-                    f"sd {s.sd:.2g}; "
-                    f"5 % {low:.4g}, median {middle:.4g}, 95 % {high:.4g}",
-                )
-            )
+            interval = f" ({s.interval[0]:.4g} to {s.interval[1]:.4g})" if s.count > 1 else ""
+            text = f"mean {s.mean:.5g}{interval}, sd {s.sd:.2g}; "
+            text += f"5 % {low:.4g}, median {middle:.4g}, 95 % {high:.4g}"
+            rows.append((quantity.replace("_", " "), text))
         if self.failed:
             rows.append(("without an answer", f"{self.failed} circuits"))
         if self.yields is not None:

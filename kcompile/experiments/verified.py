@@ -45,6 +45,7 @@ def drawn_circuit(
     Raises:
         UsageError: an effect is not one of the circuit alone.
     """
+    variations.check()
     refused = _TERMINALS if timed else (*_TERMINALS, *_TIMED)
     found = [name for name in refused if name in variations.active]
     if found:

@@ -103,6 +103,28 @@ class Variations:
             if issubclass(kind, DeviceEffect) and (effect := self.effect(kind)).active:
                 yield effect
 
+    def check(self) -> None:
+        """Sees that the variations go together.
+
+        Layers with a timing share one transient: what is told layer by layer has no place there.
+
+        Raises:
+            UsageError: they do not.
+        """
+        if self.timing.perfect:
+            return
+        leakage: Leakage = self.effect(Leakage)
+        for name, there in (
+            (CurrentNoise.name, CurrentNoise.name in self.active),
+            ("leakage.hold", leakage.active and leakage.hold > 0),
+        ):
+            if there:
+                raise UsageError(
+                    f"{name} is told layer by layer, timing is of one transient",
+                    where="variations",
+                    hint="leave one of them out",
+                )
+
     def only(self, names: Sequence[str]) -> Variations:
         """The same with no other effects than these."""
         kept = {name: effect for name, effect in self.effects.items() if name in names}

@@ -96,7 +96,7 @@ class Comparison:
             return run  # an edited deck may save fewer nodes; its read-outs are judged all the same
         if self.waves is None or run.index <= self.waves[0]:
             self.waves = (run.index, waves)
-        if energy:
+        if energy and run.problem is None:
             self.energy.look(run.index, waves)
         largest = max(float(wave.error.max(initial=0.0)) for wave in waves)
         return replace(run, wave_error=largest)

@@ -44,8 +44,8 @@ class EnergyMeter:
         self._simulated: dict[int, SampleFigures] = {}
 
     def look(self, sample: int, phases: Sequence[PhaseWaves]) -> None:
-        """A sample's waveforms, while in memory; decks in other units leave some empty."""
-        whole = all(len(wave.times) for wave in phases)
+        """A sample's waveforms, while they are in memory; nothing is told of too short ones."""
+        whole = all(len(wave.times) > 1 for wave in phases)
         if self._meter is not None and sample < self._most and whole:
             instants = [trapezoidal(wave.times, wave.spice) for wave in phases]
             self._simulated[sample] = figures_of_waves(self._meter, instants)

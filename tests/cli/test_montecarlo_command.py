@@ -92,6 +92,19 @@ def test_a_sweep_prints_a_line_for_every_value(tmp_path: Path) -> None:
         (("verify", FRIEDMAN, "--vary", "noise.density=1e-3"), "kcompile montecarlo"),
         (("verify", FRIEDMAN, "--vary", "input.noise=1e-3"), "kcompile montecarlo"),
         (("netlist", FRIEDMAN, "--vary", "readout.bits=8"), "kcompile montecarlo"),
+        (
+            (
+                "verify",
+                FRIEDMAN,
+                "--vary",
+                "timing.overlap=0.1",
+                "--vary",
+                "leakage.hold=1",
+                "--vary",
+                "leakage.current=1",
+            ),
+            "one transient",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments: tuple, said: str, tmp_path: Path) -> None:
@@ -160,3 +173,14 @@ def test_circuits_that_are_all_alike_have_a_picture(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.status == 0, done
     assert (tmp_path / "report" / "circuits.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("montecarlo", FRIEDMAN), ("sweep", FRIEDMAN, "--over", "mismatch.gain=0,1")]
+)
+def test_places_are_looked_at_before_the_work(arguments: tuple, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run(*arguments, "--report", tmp_path / "file" / "report")
+    assert done.status == 5
+    assert "ETA" not in done.stderr
+    assert str(tmp_path / "file") in done.complaint

@@ -376,3 +376,20 @@ def test_temperatures_that_only_one_side_would_know_are_refused() -> None:
         Plan(read_variations(["temperature.celsius=80", "temperature.nominal=60"]), options=bjt)
     with pytest.raises(UsageError, match=r"temperature\.celsius"):
         Plan(SOME, checks=1, options=replace(bjt, temperature=80.0))
+
+
+def test_timing_wants_layers_that_wires_can_join() -> None:
+    """A residual, or repeated voltages, would be dropped without a word."""
+    plan = Plan(read_variations(["timing.overlap=0.01"]), runs=1)
+    for model in (
+        make_model(nodes=(3, 3, 3), residual=0),
+        make_model(nodes=(3, 5), fill=Fill.REPEAT),
+        make_model(nodes=(3, 2, 3)),
+    ):
+        with pytest.raises(UsageError, match=r"no wire|already|charged"):
+            kcompile.montecarlo(model, plan, inputs=INPUTS)
+
+
+def test_a_single_circuit_has_no_interval() -> None:
+    found = kcompile.montecarlo(make_model(), Plan(SOME, runs=1), inputs=INPUTS)
+    assert "nan" not in str(found.table())
