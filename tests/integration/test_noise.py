@@ -86,14 +86,9 @@ def test_devices_noise_in_ngspice_is_that_of_the_equations(tmp_path: Path) -> No
     inputs = np.array([[0.3, -0.4]])
     runs, density, steps = 200, 2e-3, 50
     variations = read_variations([f"noise.density={density}", "noise.step=0.012"])
-    engine = FixedSteps()
-    by_equations = np.concatenate(
-        [
-            engine.outputs(draw(model, variations, 1, k).model.graph,
-                           model.initial_voltages(inputs), 100)
-            for k in range(4 * runs)
-        ]
-    )  # fmt: skip
+    drawn = draw(model, variations, 1)
+    every = np.repeat(model.initial_voltages(inputs), 4 * runs, axis=0)
+    by_equations = FixedSteps().outputs(model.graph, every, 100, currents=drawn.injected)
     compiled = kcompile.compile(model, device="ideal", opt_level=0, scale=1.0)
     for ngspice in every_ngspice()[:1]:
         compiled.write(tmp_path, model.initial_voltages(inputs[0]))
