@@ -35,12 +35,13 @@ def simulated(ngspice: Ngspice, folder: Path, deck: str) -> Path:
 
 
 def test_a_resistor_fills_its_capacitor_with_kt(tmp_path: Path) -> None:
-    """sqrt(kT/C) within 3 %, from 4,800 voltages that are five time constants apart.
+    """sqrt(kT/C) within 3 %, from 15,360 voltages that are five time constants apart.
 
+    That is more than five standard errors, for ngspice's random numbers are others in every run.
     ngspice's noise source holds currents of a given rms, drawn anew every step of tau/50: a
     resistor's density 4kT/R has the variance ``density / (2*step)``.
     """
-    copies, apart, each = 80, 5, 60
+    copies, apart, each = 256, 5, 60
     step = TAU / 50
     rms = np.sqrt(thermal_density(1 / OHMS, KELVIN) / (2 * step))
     circuit = "".join(
@@ -113,8 +114,8 @@ def test_devices_noise_in_ngspice_is_that_of_the_equations(tmp_path: Path) -> No
             assert len(np.unique(one)) > 0.9 * runs
             # Relative standard error of a standard deviation: 1 / sqrt(2 n).
             error = np.sqrt(1 / (2 * runs) + 1 / (2 * len(other)))
-            assert abs(np.log(one.std() / other.std())) < 3.3 * error
-            assert abs(one.mean() - other.mean()) < 4 * one.std() / np.sqrt(runs)
+            assert abs(np.log(one.std() / other.std())) < 4.5 * error
+            assert abs(one.mean() - other.mean()) < 5 * one.std() / np.sqrt(runs)
             assert other.std() > 1e-3 * max(1.0, abs(ideal[column]))
 
 
