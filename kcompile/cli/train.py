@@ -59,7 +59,7 @@ _QUIET_SECONDS = 30.0
     "--from",
     "start",
     type=FILE,
-    help="Start from this checkpoint's parameters; its network must be the preset's.",
+    help="Start from the parameters of this checkpoint, ours or published, of the same network.",
 )
 @click.option("--device", default="cpu", show_default=True, help="Where torch computes: cpu, cuda.")
 @click.option(

@@ -2,7 +2,7 @@
 
 from kcompile.frontend.checkpoint import load as load_checkpoint
 from kcompile.frontend.checkpoint import save as save_checkpoint
-from kcompile.frontend.load import load
+from kcompile.frontend.load import load, read_network
 from kcompile.frontend.model import Model, Samples, TrainingSolver
 from kcompile.frontend.records import BatchRecord, Checkpoint, PhaseRecord
 from kcompile.frontend.software import Linear, Relu, Reshape, Select, Software
@@ -32,6 +32,7 @@ __all__ = [
     "TrainingSolver",
     "load",
     "load_checkpoint",
+    "read_network",
     "save_checkpoint",
     "share_of",
 ]

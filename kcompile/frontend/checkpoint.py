@@ -75,7 +75,7 @@ def _parse(content: bytes) -> Checkpoint:
     if not is_checkpoint(content[:9]):
         raise CheckpointError(
             "not one of kcompile's own checkpoints",
-            hint="--from and --resume take what kcompile train wrote, no published network",
+            hint="--resume takes what kcompile train wrote",
         )
     try:
         tensors = deserialise(content)

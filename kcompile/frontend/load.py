@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kcompile.errors import CheckpointError, ConfigError, ContentError, GraphError, UsageError
 from kcompile.files import is_file, require_file, storage_error
 from kcompile.frontend import checkpoint
 from kcompile.frontend.model import Model
+from kcompile.frontend.records import Checkpoint
 from kcompile.frontend.torch_file import is_zip, read_state
-
-_UNUSED = "the file says everything itself: {} was not read"
 
 
 def load(
@@ -35,17 +36,31 @@ def load(
         UsageError, StorageError: it is not there, cannot be read, or an option does not fit.
     """
     path, config = Path(path), None if config is None else Path(config)
-    if config is not None:
-        require_file(config)
-    head = _head(path)
+    with _of_file(path):
+        found, notes = _read(path, config, law, duration)
+        return found.model(path, notes)
+
+
+def read_network(path: Path) -> Checkpoint:
+    """What a file says of its network, whichever of the formats it has.
+
+    A published network's ``config.yaml`` is the one beside it.
+
+    Args:
+        path: the file; the authors' minimal example, which leaves its law open, cannot be read so.
+
+    Raises:
+        As ``load``.
+    """
+    with _of_file(path):
+        return _read(path, None, None, None)[0]
+
+
+@contextmanager
+def _of_file(path: Path) -> Generator[None]:
+    """Names the file in errors that come from what is in it."""
     try:
-        if checkpoint.is_checkpoint(head):
-            _refuse_options(law, duration)
-            notes = () if config is None else (_UNUSED.format(config),)
-            return checkpoint.load(path).model(path, notes)
-        if is_zip(head):
-            return _torch_model(path, config, law, duration)
-        raise _foreign(head)
+        yield
     except (ContentError, UsageError) as error:
         # Whatever part it is about, a reader wants to know of which file.
         if error.where is None:
@@ -55,13 +70,29 @@ def load(
         raise
 
 
-def _torch_model(path: Path, config: Path | None, law: str | None, duration: float | None) -> Model:
+def _read(
+    path: Path, config: Path | None, law: str | None, duration: float | None
+) -> tuple[Checkpoint, tuple[str, ...]]:
+    """A network as its file has it, and notes about how it was read."""
+    if config is not None:
+        require_file(config)
+    head = _head(path)
+    if is_zip(head):
+        return _read_torch(path, config, law, duration)
+    if not checkpoint.is_checkpoint(head):
+        raise _foreign(head)
+    _refuse_options(law, duration)
+    return checkpoint.load(path), _unused(config)
+
+
+def _read_torch(
+    path: Path, config: Path | None, law: str | None, duration: float | None
+) -> tuple[Checkpoint, tuple[str, ...]]:
     from kcompile.frontend import published
 
     state = read_state(path)
     if published.is_minimal(state):
-        notes = () if config is None else (_UNUSED.format(config),)
-        return published.minimal_checkpoint(state, law, duration).model(path, notes)
+        return published.minimal_checkpoint(state, law, duration), _unused(config)
     _refuse_options(law, duration)
     beside = path.with_name("config.yaml")
     if config is None and not is_file(beside):
@@ -71,11 +102,17 @@ def _torch_model(path: Path, config: Path | None, law: str | None, duration: flo
         )
     config = config or beside
     try:
-        found, notes = published.published_checkpoint(state, published.read_config(config))
+        return published.published_checkpoint(state, published.read_config(config))
     except ConfigError as error:
         error.where = error.where or str(config)
         raise
-    return found.model(path, notes)
+
+
+def _unused(config: Path | None) -> tuple[str, ...]:
+    """What to note of a config that says nothing about the file."""
+    if config is None:
+        return ()
+    return (f"the file says everything itself: {config} was not read",)
 
 
 def _refuse_options(law: str | None, duration: float | None) -> None:

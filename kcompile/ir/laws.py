@@ -55,10 +55,6 @@ def _shifted(p: Any) -> Coefficients:
     return Coefficients(p[1], 1.0, -1.0, -p[0])
 
 
-def _shifted_argument(p: Any) -> Coefficients:
-    return Coefficients(1.0, p[1], -p[1], p[0])
-
-
 def _conductance(p: Any) -> Coefficients:
     return Coefficients(p[0], 1.0, -1.0, 0.0)
 
@@ -79,11 +75,6 @@ def _table() -> dict[str, Law]:
         Law("shift_relu", relu, 2, _shifted, "p1 * relu(vs - vd - p0)"),
         Law("shift_leaky_relu", leaky, 2, _shifted, "p1 * leaky_relu(vs - vd - p0)"),
         Law("conductance", Phi.IDENTITY, 1, _conductance, "p0 * (vs - vd)"),
-    ]
-    # The published code orders the rows of its diff laws the other way round.
-    laws += [
-        Law(f"published_{phi}_diff", phi, 2, _shifted_argument, f"{phi}(p1*(vs - vd) + p0)")
-        for phi in Phi
     ]
     laws.append(Law("identity_diff", Phi.IDENTITY, 2, _diff, "p0*(vs - vd) + p1"))
     laws.append(Law("identity_affine", Phi.IDENTITY, 3, _affine, "p0*vs + p1*vd + p2"))

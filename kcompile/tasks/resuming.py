@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kcompile.errors import UsageError
 from kcompile.files import sha256
-from kcompile.frontend import load_checkpoint
+from kcompile.frontend import read_network
 from kcompile.frontend.model import Samples
 from kcompile.frontend.records import BatchRecord, Checkpoint, PhaseRecord
 from kcompile.nn import KirchhoffNet
@@ -49,22 +49,22 @@ def parameters_of(path: Path, net: KirchhoffNet, preset: str, size: str) -> dict
     """Puts a checkpoint's parameters into a network; what a training record says of it.
 
     Args:
-        path: a checkpoint of ours, of the same network.
+        path: a checkpoint of the same network, ours or a published one with its config beside it.
         net: changed in place.
         preset, size: what the network was made of, for messages.
 
     Raises:
         UsageError: it is not there, or of another network.
-        CheckpointError: it is not a checkpoint, or it is damaged.
+        CheckpointError, ConfigError: it is not a checkpoint, or it is damaged.
     """
-    given = load_checkpoint(path)
+    given = read_network(path)
     if not same_network(net.to_checkpoint(), given):
         said = given.training
+        own = f"{said['preset']}, {said['size']}" if said else "--preset takes files of your own"
         raise UsageError(
             f"{path} has another network than size {size} of preset {preset}",
-            where="--from",
-            hint=f"give its own --preset and --size ({said.get('preset')}, {said.get('size')})",
-        )
+            where="--from", hint=f"give its own --preset and --size ({own})",
+        )  # fmt: skip
     stored = KirchhoffNet.from_checkpoint(given)
     with torch.no_grad():
         for parameter, value in zip(net.parameters(), stored.parameters(), strict=True):
@@ -76,8 +76,8 @@ def same_network(one: Checkpoint, other: Checkpoint) -> bool:
     """Whether two checkpoints have the same circuit and software, up to what is trained."""
     return (
         len(one.phases) == len(other.phases)
-        and all(map(_same_phase, one.phases, other.phases))
         and one.inputs == other.inputs
+        and all(map(_same_phase, one.phases, other.phases, _handed(one)))
         and np.array_equal(one.outputs, other.outputs)
         and one.encoder.describe() == other.encoder.describe()
         and one.head.describe() == other.head.describe()
@@ -94,10 +94,16 @@ def same_samples(one: Samples | None, other: Samples | None) -> bool:
     )
 
 
-def _same_phase(one: PhaseRecord, other: PhaseRecord) -> bool:
+def _handed(checkpoint: Checkpoint) -> list[int]:
+    """How many voltages each layer is handed."""
+    return [checkpoint.inputs, *(phase.nodes for phase in checkpoint.phases)]
+
+
+def _same_phase(one: PhaseRecord, other: PhaseRecord, handed: int) -> bool:
+    """Whether two layers are the same; how nodes are filled is nothing where all are handed."""
     return (
-        (one.nodes, one.duration, one.fill, one.residual)
-        == (other.nodes, other.duration, other.fill, other.residual)
+        (one.nodes, one.duration, one.residual) == (other.nodes, other.duration, other.residual)
+        and (one.fill is other.fill or one.nodes <= handed)
         and len(one.batches) == len(other.batches)
         and all(map(_same_batch, one.batches, other.batches))
     )

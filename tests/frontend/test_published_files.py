@@ -13,8 +13,8 @@ from kcompile.frontend import load
 EXPECTED = {
     "twomoon": ("tanh_affine", 2, [300] * 2, [0.5] * 2),
     "circle": ("tanh_affine", 2, [300] * 4, [0.5] * 4),
-    "potential2": ("published_tanh_diff", 2, [120] * 8, [0.2] * 8),
-    "genmnist": ("published_tanh_diff", 784, [50_240] * 2, [1.0] * 2),
+    "potential2": ("tanh_diff", 2, [120] * 8, [0.2] * 8),
+    "genmnist": ("tanh_diff", 784, [50_240] * 2, [1.0] * 2),
 }
 
 

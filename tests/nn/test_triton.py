@@ -105,7 +105,7 @@ def test_values_and_gradients_are_those_of_plain_torch(
     """Two laws in one layer; a wrong end, sign, capacitance or shared coefficient would show."""
     random = np.random.default_rng(1)
     layer = layer_of(
-        random_edges(law, 3, 20, random), random_edges("published_tanh_diff", 3, 4, random), nodes=3
+        random_edges(law, 3, 20, random), random_edges("tanh_diff", 3, 4, random), nodes=3
     )
     assert any(bool((b.src == b.dst).any()) for b in layer.batches)
     assert_equal(layer, compute, drawn(3, 5), drawn(3).exp())

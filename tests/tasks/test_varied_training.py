@@ -6,15 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import published
 import pytest
 import recipes
 import torch
 
 from kcompile.errors import CheckpointError, UsageError
 from kcompile.files import sha256
-from kcompile.frontend import Checkpoint, load_checkpoint, save_checkpoint
+from kcompile.frontend import Checkpoint, load, load_checkpoint, save_checkpoint
 from kcompile.nn import KirchhoffNet
-from kcompile.reference import FixedSteps
+from kcompile.reference import FixedSteps, solve
 from kcompile.tasks import get_task
 from kcompile.tasks.objectives import objective
 from kcompile.tasks.summary import summary
@@ -161,6 +162,27 @@ def test_it_starts_from_another_networks_parameters(tmp_path: Path) -> None:
     assert record["recipe"]["learning_rate"] == 1e-12
     with pytest.raises(UsageError, match="of another run: from"):
         train(TASK, preset=still, epochs=1, learning_rate=1e-12, resume=tuned.checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("law", "published_law"), [("tanh_affine", "ShiftTanh2"), ("tanh_diff", "ShiftTanh1")]
+)
+def test_it_starts_from_a_published_network(law: str, published_law: str, tmp_path: Path) -> None:
+    """Also where the published file has the parameters' rows in another order."""
+    layer = ("_fully_connect", {"num_node": 3, "repeat": [2, 2]})
+    said = published.config([layer] * 2, published_law, "twomoon")
+    path = published.write(tmp_path, said)
+    preset = recipes.preset(
+        recipes.FLOW.replace("tanh_affine", law), final_rate=0.0, weight_decay=0.0
+    )
+    tuned = train(recipes.points(), preset=preset, start=path, epochs=1, learning_rate=1e-12)
+    v = np.random.default_rng(1).normal(size=(5, 2))
+    was, now = (
+        solve(model.graph, v, 1e-8).outputs for model in (load(path), tuned.checkpoint.model())
+    )
+    np.testing.assert_allclose(now, was, rtol=1e-6, atol=1e-7)
+    assert np.ptp(was - v) > 0.01
+    assert tuned.checkpoint.training["from"] == {"name": "model.pth", "sha256": sha256(path)}
 
 
 def test_it_starts_from_no_other_network(tmp_path: Path) -> None:

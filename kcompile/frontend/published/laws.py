@@ -16,25 +16,25 @@ class PublishedLaw:
         name: what a config calls it.
         law: the same law in ``kcompile.ir.LAWS``.
         rows: parameter rows it stores.
-        used: how many of them, the first ones, its current depends on.
+        order: which of them are the rows of ``law``; any other has no effect.
     """
 
     name: str
     law: str
     rows: int
-    used: int
+    order: tuple[int, ...]
 
 
 _NAMED = {
     law.name: law
     for law in (
-        PublishedLaw("ShiftRelu1", "shift_relu", 2, 2),
-        PublishedLaw("ShiftLeakyRelu1", "shift_leaky_relu", 2, 2),
-        PublishedLaw("ShiftTanh1", "published_tanh_diff", 3, 2),
-        PublishedLaw("ShiftRelu2", "relu_affine", 3, 3),
-        PublishedLaw("ShiftLeakyRelu2", "leaky_relu_affine", 3, 3),
-        PublishedLaw("ShiftTanh2", "tanh_affine", 3, 3),
-        PublishedLaw("Conductance", "conductance", 3, 1),
+        PublishedLaw("ShiftRelu1", "shift_relu", 2, (0, 1)),
+        PublishedLaw("ShiftLeakyRelu1", "shift_leaky_relu", 2, (0, 1)),
+        PublishedLaw("ShiftTanh1", "tanh_diff", 3, (1, 0)),
+        PublishedLaw("ShiftRelu2", "relu_affine", 3, (0, 1, 2)),
+        PublishedLaw("ShiftLeakyRelu2", "leaky_relu_affine", 3, (0, 1, 2)),
+        PublishedLaw("ShiftTanh2", "tanh_affine", 3, (0, 1, 2)),
+        PublishedLaw("Conductance", "conductance", 3, (0,)),
     )
 }
 
@@ -60,5 +60,5 @@ def published_law(model: Field) -> PublishedLaw:
     activation = args.key("activation")
     phi = "identity" if activation.value is None else activation.choice(_ACTIVATIONS)
     if args.key("negation").flag():
-        return PublishedLaw("Device", f"published_{phi}_diff", 2, 2)
-    return PublishedLaw("Device", f"{phi}_affine", 3, 3)
+        return PublishedLaw("Device", f"{phi}_diff", 2, (1, 0))
+    return PublishedLaw("Device", f"{phi}_affine", 3, (0, 1, 2))

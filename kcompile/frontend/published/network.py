@@ -143,7 +143,7 @@ def _batch(k: int, params: NDArray[Any], config: Config) -> BatchRecord:
             hint=_BELONGS,
         )
     src, dst = topology.edges()
-    return BatchRecord(law.law, src, dst, params[: law.used], describe(topology))
+    return BatchRecord(law.law, src, dst, params[list(law.order)], describe(topology))
 
 
 def _sample_width(config: Config, nodes: int) -> tuple[int, tuple[str, ...]]:
