@@ -14,6 +14,7 @@ import numpy as np
 
 from kcompile.ir import EdgeBatch, Graph, Phase, Phi, unordered_pairs
 from kcompile.lower import PRESET_SIGN
+from kcompile.passes import BOUNDED, GROUPED
 
 _POINTS, _ITERATIONS = 220, 630
 """Time points and Newton iterations of a layer, at 200 steps."""
@@ -67,12 +68,24 @@ class SimulationCost(Cost):
     devices: int
 
 
+_POINTS_OF_EDGE = 4.0
+"""Points of an approximate table for each edge in it, at a tolerance of 1e-3, where nobody knows
+yet over which voltages it must hold (genmnist: 3.6)."""
+
+
 @dataclass(frozen=True)
 class _Counts:
     """What a layer's cost depends on."""
 
     phase: Phase
-    grouping: bool
+    opt_level: int
+
+    def grouping(self, phi: Phi) -> bool:
+        """Whether edges of a nonlinearity will be joined where a family has tables."""
+        if phi.piecewise_linear:
+            return self.opt_level >= GROUPED
+        done = any(batch.tables is not None for batch in self.phase.batches)
+        return self.opt_level >= BOUNDED and not done
 
     @cached_property
     def pairs(self) -> int:
@@ -88,10 +101,29 @@ class _Counts:
         """Tables and single edges that a batch becomes where a family has tables."""
         if batch.group_ptr is not None:
             return len(batch.group_ptr) - 1, 0
-        if not (self.grouping and batch.phi.piecewise_linear):
+        if not self.grouping(batch.phi):
             return 0, len(batch)
         fit = batch.is_diff & (batch.src != batch.dst)
         return len(np.unique(unordered_pairs(batch)[fit])), int(np.count_nonzero(~fit))
+
+    def points(self, batch: EdgeBatch) -> float:
+        """Points of the tables that approximate edges of a batch."""
+        if batch.tables is not None:
+            return float(len(batch.tables.x))
+        if batch.phi.piecewise_linear:
+            return 0.0  # its tables have a point an edge, and are exact
+        return (len(batch) - self.rows(batch)[1]) * _POINTS_OF_EDGE
+
+    @property
+    def approximate_points(self) -> float:
+        """Points of all tables that approximate edges."""
+        return sum(map(self.points, self.phase.batches))
+
+    @property
+    def curved(self) -> int:
+        """Edges whose tanh is evaluated."""
+        tanh = (batch for batch in self.phase.batches if batch.phi is Phi.TANH)
+        return sum(self.rows(batch)[1] for batch in tanh)
 
     def edges(self, phi: Phi) -> int:
         """Edges of a nonlinearity."""
@@ -124,6 +156,8 @@ class _Devices:
 _VCCS = (600.0, 0.1e-6)
 _TABLE = (1600.0, 400.0, 0.9e-6)
 """Bytes of a table and of each edge in it, seconds an iteration."""
+_POINT = (230.0, 24.0)
+"""Bytes of a point of an approximate table, in a source and in a compiled device."""
 _SOURCE: Mapping[Phi, tuple[float, float]] = {
     Phi.RELU: (3900.0, 1.1e-6),
     Phi.TANH: (4600.0, 2.0e-6),
@@ -139,10 +173,11 @@ def _ideal(layer: _Counts) -> _Devices:
         tables, single = layer.rows(batch)
         count += tables + single
         memory += tables * _TABLE[0] + (len(batch) - single) * _TABLE[1]
+        memory += layer.points(batch) * _POINT[0]
         seconds += tables * _TABLE[2]
         memory += single * _SOURCE[batch.phi][0]
         seconds += single * _SOURCE[batch.phi][1]
-    if not layer.grouping:
+    if not layer.grouping(Phi.IDENTITY):
         source = _SOURCE[Phi.IDENTITY]
         memory -= layer.plain * (source[0] - _VCCS[0])
         seconds -= layer.plain * (source[1] - _VCCS[1])
@@ -185,14 +220,15 @@ def _transistors(layer: _Counts) -> _Devices:
 
 
 def _whole(layer: _Counts) -> _Devices:
-    edges, curved = layer.phase.edges, layer.edges(Phi.TANH)
-    return _Devices(1, edges * _EDGE, curved * 8e-9)
+    memory = layer.phase.edges * _EDGE + layer.approximate_points * _POINT[1]
+    return _Devices(1, memory, layer.curved * 8e-9)
 
 
 def _pairwise(layer: _Counts) -> _Devices:
     edges, pairs = layer.phase.edges, layer.pairs
-    seconds = pairs * 0.08e-6 + layer.edges(Phi.TANH) * 0.015e-6
-    return _Devices(pairs, edges * _EDGE + pairs * 900, seconds)
+    seconds = pairs * 0.08e-6 + layer.curved * 0.015e-6
+    memory = edges * _EDGE + pairs * 900 + layer.approximate_points * _POINT[1]
+    return _Devices(pairs, memory, seconds)
 
 
 def _edgewise(layer: _Counts) -> _Devices:
@@ -221,7 +257,8 @@ def simulating(graph: Graph, device: str, opt_level: int) -> SimulationCost | No
     Args:
         graph: after the passes of its level, or before: then edges that could be merged count, too.
         device: the family; a preset of it takes the same.
-        opt_level: of the passes; from 2 on edges are joined where the family has tables.
+        opt_level: of the passes; from 2 on edges are joined where the family has tables, at 3
+            also those that this only approximates.
     """
     device = device.partition(PRESET_SIGN)[0]
     make = _FAMILIES.get(device)
@@ -230,7 +267,7 @@ def simulating(graph: Graph, device: str, opt_level: int) -> SimulationCost | No
         return None
     count, memory, seconds = 0, _PROGRAM, 0.0
     for phase in graph.phases:
-        layer = _Counts(phase, opt_level >= 2)
+        layer = _Counts(phase, opt_level)
         found = make(layer)
         count += found.count
         # Waveforms are kept, and written from a second copy.

@@ -9,6 +9,7 @@ from kcompile.passes.merge_equal import MergeEqual
 from kcompile.passes.order_edges import OrderEdges
 from kcompile.passes.pipeline import (
     BOUNDED,
+    GROUPED,
     LEVELS,
     PassRecord,
     bounded_passes,
@@ -22,6 +23,7 @@ from kcompile.passes.tabulate_pairs import TabulatePairs
 
 __all__ = [
     "BOUNDED",
+    "GROUPED",
     "LEVELS",
     "Approximation",
     "DropDead",

@@ -21,8 +21,9 @@ _CLEAN: tuple[Pass, ...] = (FoldGround(), MergeEqual(), DropDead())
 LEVELS: tuple[tuple[Pass, ...], ...] = ((), _CLEAN, (*_CLEAN, GroupPairs(), OrderEdges()))
 """The passes of ``-O0`` (literal), ``-O1`` (exact clean-ups) and ``-O2`` (all that is exact)."""
 
-BOUNDED = 3
-"""The level that approximates within bounds, the highest."""
+GROUPED, BOUNDED = 2, 3
+"""The first level that joins the edges of a pair of nodes, and the one that approximates within
+bounds, the highest."""
 
 _DROPPED = 0.1
 """The share of the error bound for edges that are left out."""
