@@ -17,7 +17,7 @@ from kcompile.netlist import DeckFiles
 from kcompile.passes import BOUNDED
 from kcompile.simulation import JobResult
 from kcompile.units import Scale
-from kcompile.verification import approximated, choose_inputs, simulate_compiled
+from kcompile.verification import RangeWatch, approximated, choose_inputs, simulate_compiled
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +29,15 @@ class Simulation:
         inputs: ``float64[S, Nin]``.
         outputs: ``float64[S, M]``, the read-out nodes at the end, software units.
         results: the waveforms of every sample, in volts and seconds.
+        left_ranges: samples whose voltages left those that ``-O3`` approximates over, where the
+            bound does not hold; compile for them (``inputs``).
     """
 
     compiled: Compiled
     inputs: FloatArray
     outputs: FloatArray
     results: tuple[JobResult, ...]
+    left_ranges: tuple[int, ...] = ()
 
 
 def compile(
@@ -191,7 +194,9 @@ def simulate(
     outputs, results = simulate_compiled(
         compiled, given, simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout
     )
-    return Simulation(compiled, given, outputs, results)
+    watch = RangeWatch(compiled)
+    left = tuple(k for k, result in enumerate(results) if watch.left_by(result))
+    return Simulation(compiled, given, outputs, results, left)
 
 
 def _network(model: Model | Compiled | Path | str) -> Model:

@@ -10,7 +10,7 @@ from kcompile.verification.inputs import (
 )
 from kcompile.verification.metrics import OutputErrors, PhaseWaves, output_errors, phase_waves
 from kcompile.verification.plots import Plots
-from kcompile.verification.ranges import approximated
+from kcompile.verification.ranges import RangeWatch, approximated
 from kcompile.verification.report import Report, load_report
 from kcompile.verification.run import Progress, verify_model
 from kcompile.verification.simulate import SampleRun, simulate_compiled
@@ -23,6 +23,7 @@ __all__ = [
     "PhaseWaves",
     "Plots",
     "Progress",
+    "RangeWatch",
     "Report",
     "SampleRun",
     "Verdict",

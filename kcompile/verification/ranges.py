@@ -98,16 +98,22 @@ class RangeWatch:
 
     def look(self, run: SampleRun, result: JobResult) -> SampleRun:
         """The run, with a mark where it left the ranges."""
-        if self._ranges is None or not np.isfinite(run.outputs).all():
+        if not np.isfinite(run.outputs).all() or not self.left_by(result):
             return run
+        return replace(run, left_ranges=True)
+
+    def left_by(self, result: JobResult) -> bool:
+        """Whether voltages of a simulation left the ranges, as far as its waveforms say."""
+        if self._ranges is None:
+            return False
         try:
             seen = self._extremes(result)
         except SimulationFailed:
-            return run
+            return False
         if all(r.holds(s) for r, s in zip(self._ranges, seen, strict=True)):
-            return run
+            return False
         self.seen = seen if self.seen is None else _joined([self.seen, seen])
-        return replace(run, left_ranges=True)
+        return True
 
     def _extremes(self, result: JobResult) -> tuple[VoltageRange, ...]:
         v0 = self._compiled.scale.v0

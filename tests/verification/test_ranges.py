@@ -78,6 +78,17 @@ def test_only_those_that_left_run_again(model, ngspice):
     assert any(note.startswith("2 samples (1, 2) left the voltage ranges") for note in report.notes)
 
 
+def test_a_simulation_says_which_samples_left(model, ngspice):
+    options = approximated(model, IDEAL, model.initial_voltages(INPUTS[:1]))
+    said = [
+        kcompile.simulate(given, INPUTS, ngspice=ngspice.path, **settings).left_ranges
+        for given, settings in (
+            (compile_model(model, options), {}), (model, {"options": IDEAL}), (model, {}),
+        )
+    ]  # fmt: skip
+    assert said == [(1, 2), (), ()]
+
+
 def test_what_could_not_be_mended_is_said(model, ngspice, monkeypatch):
     monkeypatch.setattr(ranges, "ATTEMPTS", 0)
     options = replace(IDEAL, approximation=narrow(model))
