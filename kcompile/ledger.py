@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
@@ -180,22 +181,57 @@ def _remove_old(root: Path) -> None:
                     ledger.close()
 
 
+_AGAIN = "run the same command again to go on from here"
+
+_done: ContextVar[list[Ledger] | None] = ContextVar("_done", default=None)
+"""Jobs that are done, but not yet to be forgotten; None: they are forgotten at once."""
+
+
 @contextmanager
-def kept(ledger: Ledger | None, others: list[Ledger] | None = None) -> Generator[None]:
-    """Keeps a ledger where the block is left in the middle, and removes it at its end.
+def kept(ledger: Ledger | None) -> Generator[None]:
+    """Keeps a job's ledger where the block is left in the middle, and removes it at its end.
 
     Args:
         ledger: None: there is none.
-        others: where the job is a part of another one, its ledgers: this one is added to them.
     """
     try:
         yield
     except BaseException as error:
         if ledger is not None:
             ledger.close()
-            error.add_note("run the same command again to go on from here")
+            error.add_note(_AGAIN)
         raise
-    if ledger is not None and others is not None:
-        others.append(ledger)
-    elif ledger is not None:
+    if ledger is not None:
+        _forget([ledger])
+
+
+@contextmanager
+def result_in_hand() -> Generator[None]:
+    """Keeps the ledgers of jobs that end within the block until the block has ended, too.
+
+    What they found is still to be written, or is a part of something larger: where that fails or
+    is interrupted, it need not be found again.
+    """
+    done: list[Ledger] = []
+    token = _done.set(done)
+    try:
+        yield
+    except BaseException as error:
+        for ledger in done:
+            ledger.close()
+        if done and _AGAIN not in getattr(error, "__notes__", ()):
+            error.add_note(_AGAIN)
+        raise
+    finally:
+        _done.reset(token)
+    _forget(done)
+
+
+def _forget(ledgers: Sequence[Ledger]) -> None:
+    """Removes the ledgers of jobs that are done, or leaves that to a block around."""
+    waiting = _done.get()
+    if waiting is not None:
+        waiting.extend(ledgers)
+        return
+    for ledger in ledgers:
         ledger.remove()

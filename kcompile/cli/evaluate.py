@@ -12,9 +12,9 @@ from kcompile.cli.options import (
     checkpoint_options,
     data_option,
     json_option,
-    require_place,
 )
 from kcompile.cli.progress import stages
+from kcompile.cli.results import require_place
 
 
 @click.command()

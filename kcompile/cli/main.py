@@ -15,7 +15,7 @@ import click
 
 from kcompile import __version__
 from kcompile.cli.streams import guard_streams
-from kcompile.errors import KcompileError
+from kcompile.errors import KcompileError, StorageError
 from kcompile.files import storage_error
 
 COMMANDS = (
@@ -62,6 +62,9 @@ def main() -> NoReturn:
     try:
         status = kcompile.main(prog_name="kcompile", standalone_mode=False)
         sys.stdout.flush()
+    except StorageError as error:
+        words = [str(error), *getattr(error, "__notes__", ())]
+        status = _complain("; ".join(words), error.exit_status)
     except KcompileError as error:
         status = _complain(str(error), error.exit_status)
     except (KeyboardInterrupt, click.Abort) as error:

@@ -18,10 +18,10 @@ from kcompile.cli.options import (
     json_option,
     make_compile_options,
     refuse_unused,
-    require_place,
     simulator_options,
 )
 from kcompile.cli.progress import stages
+from kcompile.cli.results import results
 
 
 @click.command()
@@ -91,7 +91,6 @@ def montecarlo(
     """  # fmt: skip
     import kcompile
     from kcompile.experiments import Plan
-    from kcompile.files import write_json
     from kcompile.variations import read_variations
     from kcompile.verification import read_inputs
 
@@ -103,28 +102,23 @@ def montecarlo(
         variations, runs, seed, engine, checks, check_samples, alone, tolerance, spec, options,
         simulator, ngspice, jobs, timeout,
     )  # fmt: skip
-    for place in (json_file, None if report is None else report / "montecarlo.json"):
-        if place is not None:
-            require_place(place)
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     given = None if inputs is None else read_inputs(inputs, model)
-    with stages(model.name) as show:
-        found = kcompile.montecarlo(
-            model, plan, inputs=given, samples=samples, data=data, resume=not fresh,
-            on_progress=show,
-        )  # fmt: skip
-    rows = table()
-    for label, text in found.table():
-        rows.add_row(label, text)
-    console().print(rows)
-    click.echo(f"note: {found.note}", err=True)
-    for check in found.checks:
-        if check.problem is not None:
-            click.echo(f"circuit {check.index}: {check.problem}", err=True)
-    if json_file is not None:
-        write_json(json_file, found.to_dict())
-    for file in () if report is None else found.write(report):
-        click.echo(f"wrote {file}")
+    with results(json_file, report, "montecarlo.json") as write:
+        with stages(model.name) as show:
+            found = kcompile.montecarlo(
+                model, plan, inputs=given, samples=samples, data=data, resume=not fresh,
+                on_progress=show,
+            )  # fmt: skip
+        rows = table()
+        for label, text in found.table():
+            rows.add_row(label, text)
+        console().print(rows)
+        click.echo(f"note: {found.note}", err=True)
+        for check in found.checks:
+            if check.problem is not None:
+                click.echo(f"circuit {check.index}: {check.problem}", err=True)
+        write(found)
     if found.first_problem is not None:
         click.echo(f"kcompile: {found.failed} without an answer: {found.first_problem}", err=True)
     if not found.agreed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -128,24 +127,6 @@ def refuse_unused(names: Sequence[str], wanted: str) -> None:
                 "nothing is simulated in SPICE here", where=option.opts[-1],
                 hint=f"leave it out, or give {wanted}",
             )  # fmt: skip
-
-
-def require_place(path: Path) -> None:
-    """Sees that a file can be written, rather than after work that may take hours.
-
-    Raises:
-        UsageError: it is a folder.
-        StorageError: there is no room for it, or no permission.
-    """
-    from kcompile.files import is_folder, storage_error
-
-    if is_folder(path):
-        raise UsageError("is a folder", where=path, hint="name a file in it")
-    try:
-        with TemporaryFile(dir=next(folder for folder in path.parents if folder.exists())):
-            pass
-    except OSError as error:
-        raise storage_error(error, path) from error
 
 
 def make_scale(scale: float | None, v0: float | None, i0: float | None, c0: float | None) -> Scale:

@@ -14,11 +14,11 @@ from kcompile.cli.options import (
     data_option,
     json_option,
     make_scale,
-    require_place,
     scale_options,
     seed_option,
 )
 from kcompile.cli.progress import stages
+from kcompile.cli.results import require_place
 from kcompile.errors import UsageError
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from kcompile.cli.options import (
     checkpoint_options,
     data_option,
     json_option,
-    require_place,
     seed_option,
 )
 from kcompile.cli.progress import stages
+from kcompile.cli.results import require_place
 from kcompile.errors import UsageError
 
 

@@ -18,10 +18,10 @@ from kcompile.cli.options import (
     json_option,
     make_compile_options,
     refuse_unused,
-    require_place,
     simulator_options,
 )
 from kcompile.cli.progress import stages
+from kcompile.cli.results import results
 from kcompile.errors import UsageError
 
 
@@ -70,7 +70,6 @@ def sweep(
     """Changes one number of CHECKPOINT's circuit and says how the network does at every value."""
     import kcompile
     from kcompile.experiments import Plan, parse_values
-    from kcompile.files import write_json
     from kcompile.variations import read_variations
     from kcompile.verification import read_inputs
 
@@ -85,24 +84,19 @@ def sweep(
         options=make_compile_options(**compiling), simulator=simulator, ngspice=ngspice, jobs=jobs,
         timeout=timeout,
     )  # fmt: skip
-    for place in (json_file, None if report is None else report / "sweep.json"):
-        if place is not None:
-            require_place(place)
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     given = None if inputs is None else read_inputs(inputs, model)
-    with stages(model.name) as show:
-        found = kcompile.sweep(
-            model, key.strip(), values, plan, inputs=given, samples=samples, data=data,
-            resume=not fresh, on_progress=show,
-        )  # fmt: skip
-    rows = table(*found.header())
-    for row in found.rows():
-        rows.add_row(*row)
-    console().print(rows)
-    if json_file is not None:
-        write_json(json_file, found.to_dict())
-    for file in () if report is None else found.write(report):
-        click.echo(f"wrote {file}")
+    with results(json_file, report, "sweep.json") as write:
+        with stages(model.name) as show:
+            found = kcompile.sweep(
+                model, key.strip(), values, plan, inputs=given, samples=samples, data=data,
+                resume=not fresh, on_progress=show,
+            )  # fmt: skip
+        rows = table(*found.header())
+        for row in found.rows():
+            rows.add_row(*row)
+        console().print(rows)
+        write(found)
     problem = next((p.problem for p in found.points if p.problem is not None), None)
     if problem is not None:
         click.echo(f"kcompile: circuits without an answer: {problem}", err=True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kcompile.cli.options import FILE, data_option, json_option, require_place, vary_option
+from kcompile.cli.options import FILE, data_option, json_option, vary_option
+from kcompile.cli.results import require_place
 from kcompile.errors import UsageError
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from kcompile.cli.options import (
     vary_option,
 )
 from kcompile.cli.progress import stages
+from kcompile.cli.results import results
 from kcompile.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +92,6 @@ def verify(
         run_golden(Path("golden"), (), ngspice=ngspice, jobs=jobs, json_file=json_file)
         return
     import kcompile
-    from kcompile.files import write_json
     from kcompile.variations import read_variations
     from kcompile.verification import read_inputs
 
@@ -99,23 +99,21 @@ def verify(
     options = make_compile_options(**compiling)
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     given = None if inputs is None else read_inputs(inputs, model)
-    with stages(model.name) as show:
-        result = kcompile.verify(
-            model, options=options, inputs=given, samples=samples, data=data, tolerance=tolerance,
-            deck=deck, simulator=simulator, ngspice=ngspice, jobs=jobs, timeout=timeout, seed=seed,
-            command=shlex.join(["kcompile", *sys.argv[1:]]), variations=variations,
-            resume=not fresh, force=force,
-            on_progress=show, on_status=show.status, on_worker=_tell_worker if verbose else None,
-        )  # fmt: skip
-    for note in result.notes:
-        click.echo(f"note: {note}", err=True)
-    _show(result)
-    if outputs is not None:
-        result.write_outputs(outputs)
-    if json_file is not None:
-        write_json(json_file, result.to_dict())
-    for file in () if report is None else result.write(report):
-        click.echo(f"wrote {file}")
+    with results(json_file, report, "report.json", outputs) as write:
+        with stages(model.name) as show:
+            result = kcompile.verify(
+                model, options=options, inputs=given, samples=samples, data=data,
+                tolerance=tolerance, deck=deck, simulator=simulator, ngspice=ngspice, jobs=jobs,
+                timeout=timeout, seed=seed, command=shlex.join(["kcompile", *sys.argv[1:]]),
+                variations=variations, resume=not fresh, force=force, on_progress=show,
+                on_status=show.status, on_worker=_tell_worker if verbose else None,
+            )  # fmt: skip
+        for note in result.notes:
+            click.echo(f"note: {note}", err=True)
+        _show(result)
+        if outputs is not None:
+            result.write_outputs(outputs)
+        write(result)
     if result.reason is not None:
         click.echo(f"kcompile: {result.reason}", err=True)
     raise click.exceptions.Exit(result.exit_status)

@@ -43,7 +43,6 @@ def run_montecarlo(
     samples: int | None = None,
     data: Path | None = None,
     resume: bool = True,
-    ledgers: list[Ledger] | None = None,
     on_progress: Progress | None = None,
 ) -> Experiment:
     """Draws circuits, judges each, and says how they are distributed.
@@ -54,7 +53,6 @@ def run_montecarlo(
         inputs, samples, data: which samples, as for ``verify``; by default 256, or as many as the
             checkpoint carries.
         resume: whether to go on where an interrupted run of the same plan stopped.
-        ledgers: what was finished is kept, and its ledger added here, for a caller who is not done.
         on_progress: hears the stage, how much of it is done, and of how much.
 
     Raises:
@@ -72,7 +70,7 @@ def run_montecarlo(
     ledger = _Ledger.of(run.identity())
     if ledger is not None and not resume:
         ledger.clear()
-    with kept(ledger, ledgers):
+    with kept(ledger):
         circuits = run.circuits(ledger)
         checks = run.checks()
         alone = run.alone()

@@ -20,7 +20,7 @@ from kcompile.experiments.plan import Plan
 from kcompile.experiments.result import Experiment, plain
 from kcompile.files import filled, write_json
 from kcompile.frontend import Model
-from kcompile.ledger import Ledger
+from kcompile.ledger import result_in_hand
 from kcompile.lower import read_family
 from kcompile.pictures import Plots
 from kcompile.units import Scale
@@ -185,22 +185,15 @@ def run_sweep(
     _check_seen(plan, key)
     changed = [_changed(plan, key, value) for value in values]
     found: list[Experiment] = []
-    ledgers: list[Ledger] = []
-    try:
+    with result_in_hand():  # an interrupted sweep goes on with its finished points, too
         for number, each in enumerate(changed):
             show = _part(on_progress, number, len(values))
             found.append(
                 run_montecarlo(
                     model, each, inputs=inputs, samples=samples, data=data, resume=resume,
-                    ledgers=ledgers, on_progress=show,
+                    on_progress=show,
                 )
             )  # fmt: skip
-    finally:  # an interrupted sweep goes on with its finished points, too
-        for ledger in ledgers:
-            if len(found) == len(changed):
-                ledger.remove()
-            else:
-                ledger.close()
     points = zip(values, found, strict=True)
     first = found[0]
     return Sweep(

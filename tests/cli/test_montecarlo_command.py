@@ -11,6 +11,8 @@ from commands import run
 from flows import FRIEDMAN
 from simulators import real_ngspice
 
+from kcompile.errors import StorageError
+
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
 
@@ -184,3 +186,48 @@ def test_places_are_looked_at_before_the_work(arguments: tuple, tmp_path: Path) 
     assert done.status == 5
     assert "ETA" not in done.stderr
     assert str(tmp_path / "file") in done.complaint
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("montecarlo", ("--runs", 20, "--alone", 0)),
+        ("sweep", ("--runs", 3, "--over", "mismatch.gain=0,0.01")),
+    ],
+)
+def test_what_was_found_is_kept_where_the_report_cannot_be_written(
+    command: str, more: tuple[object, ...], vary: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The disk fills up after the work: nothing is drawn again once there is room."""
+    from kcompile.experiments import Experiment, Sweep
+    from kcompile.experiments.engines import OdeEngine
+
+    state = tmp_path / "state"
+    monkeypatch.setenv("KCOMPILE_STATE", str(state))
+    drawn: list[int] = []
+    real = OdeEngine.answer
+
+    def count(self, circuit):
+        drawn.append(circuit.chance.index)
+        return real(self, circuit)
+
+    def full(self, folder):
+        raise StorageError("no space left on device", where=folder)
+
+    arguments = (command, FRIEDMAN, "--vary", vary, *more, "--report", tmp_path / "report")
+    with monkeypatch.context() as patch:
+        for each in (Experiment, Sweep):
+            patch.setattr(each, "write", full)
+        patch.setattr(OdeEngine, "answer", count)
+        done = run(*arguments)
+    assert done.status == 5
+    assert "no space left on device; run the same command again" in done.stderr
+    assert drawn
+    assert list(state.iterdir())
+    drawn.clear()
+    monkeypatch.setattr(OdeEngine, "answer", count)
+    assert run(*arguments).status == 0
+    assert drawn == []
+    assert list(state.iterdir()) == []
+    assert (tmp_path / "report" / f"{command}.json").is_file()
