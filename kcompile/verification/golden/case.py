@@ -26,6 +26,7 @@ from kcompile.errors import GoldenError, KcompileError, UsageError
 from kcompile.files import is_folder, read_bytes, storage_error, written
 from kcompile.frontend import Checkpoint, Model, load, save_checkpoint
 from kcompile.ir import FloatArray, digest
+from kcompile.timing import Timing
 from kcompile.units import Scale
 from kcompile.verification.golden.recipe import build_network
 from kcompile.verification.golden.text import folder_difference
@@ -122,6 +123,8 @@ def read_case(folder: Path) -> Case:
         data = tomllib.loads(read_bytes(path).decode())
         compiling = dict(data.get("compile", {}))
         scale = Scale(**compiling.pop("scale", {}))
+        if "timing" in compiling:
+            compiling["timing"] = Timing.from_mapping(compiling["timing"])
         judging = data["judge"]
         return Case(
             folder,
