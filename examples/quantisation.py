@@ -8,7 +8,6 @@ quantisation.bits=BITS`` does, kept as ``FOLDER/BITS.safetensors`` and not train
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import matplotlib.pyplot as plt
 
 import kcompile
 from kcompile.experiments import Experiment, Plan
-from kcompile.frontend import Checkpoint, load_checkpoint, save_checkpoint
+from kcompile.frontend import load_checkpoint, save_checkpoint
 from kcompile.pictures import BLUE, GREY, RED, STYLE, Plots
 from kcompile.tasks import get_task
 from kcompile.tasks.training import train
@@ -46,26 +45,12 @@ def main() -> None:
 def _train(arguments: argparse.Namespace, variations: Variations, path: Path) -> None:
     """Fine-tunes into a file; nothing is left to do where it is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    begun = load_checkpoint(path) if path.exists() else None
-
-    def save(checkpoint: Checkpoint) -> None:
-        save_checkpoint(path, checkpoint)
-        if checkpoint.training["epochs_done"] == checkpoint.training["recipe"]["epochs"]:
-            raise _Trained
-
-    if begun is not None and begun.training["epochs_done"] >= (arguments.epochs or 0) > 0:
-        return
-    with suppress(_Trained):
-        train(
-            get_task(arguments.task), size=arguments.size, epochs=arguments.epochs,
-            learning_rate=arguments.lr, variations=variations, start=arguments.checkpoint,
-            resume=begun, save=save,
-        )  # fmt: skip
-
-
-class _Trained(Exception):
-    """The network is trained. Its score without quantisation is of no interest, and takes long:
-    numbers that are only ever rounded may be anything in between."""
+    train(
+        get_task(arguments.task), size=arguments.size, epochs=arguments.epochs,
+        learning_rate=arguments.lr, variations=variations, start=arguments.checkpoint,
+        resume=load_checkpoint(path) if path.exists() else None,
+        save=partial(save_checkpoint, path),
+    )  # fmt: skip
 
 
 def _value(found: Experiment) -> float:

@@ -29,7 +29,7 @@ from kcompile.tasks.resuming import (
     same_samples,
 )
 from kcompile.tasks.task import Kind, Preset, Split, Task
-from kcompile.tasks.varying import Varied, require_fit, training_chance, varied_score
+from kcompile.tasks.varying import Varied, nominal, require_fit, training_chance, varied_score
 from kcompile.tasks.versions import versions
 from kcompile.variations import Variations
 
@@ -84,7 +84,8 @@ class Trained:
         checkpoint: the network with everything about it.
         parameters: how many numbers were trained.
         seed: of initialisation and shuffling.
-        test_metric: the task's score on the test split, as the training solver sees it.
+        test_metric: the task's score on the test split, as the training solver sees it; with
+            those of its variations that are the same in every circuit.
         test_metric_converged: the score by the converged equations.
         convergence_error: how far the last doubling of the solver's steps moved an answer.
         seconds: it took.
@@ -174,7 +175,8 @@ def train(
         net.to(place)
         curve = run.train(goal, resume, on_progress, save, began)
         net.to("cpu")
-        tested = goal.test(net, as_trained=True, on_progress=on_test)
+        with nominal(net, real) as built:
+            tested = goal.test(built, as_trained=True, on_progress=on_test)
         varied = None
         if real is not None:
             varied = varied_score(net, goal, real, seed, on_progress=on_test)

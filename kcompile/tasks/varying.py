@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -36,7 +37,7 @@ root mean squares). Scores differ from circuit to circuit by far more than that 
 _FEWEST, _MOST = 8, 1 << 14
 
 _CERTAIN = (Quantisation, Temperature, OutputConductance)
-"""Effects that are the same in every circuit."""
+"""The kinds of effects that are the same in every circuit."""
 
 _RECORD = "varied"
 
@@ -105,6 +106,34 @@ class Varied:
         return cls(mean, sd, found.key("draws").integer(1), found.key("steps").integer(1))
 
 
+@contextmanager
+def nominal(net: KirchhoffNet, variations: Variations | None) -> Generator[KirchhoffNet]:
+    """The network with those of its variations that are the same in every circuit.
+
+    It is never built without them, and nobody has trained it to be: parameters that were only ever
+    rounded may be anything in between.
+
+    Args:
+        net: on the CPU; it is not changed.
+        variations: that it was trained with.
+    """
+    certain = () if variations is None else _certain(variations)
+    if variations is None or not certain:
+        yield net
+        return
+    double = copy.deepcopy(net).double()
+    with Drawing(double, variations.only(certain)).drawn(Chance(0, 0)):
+        yield double
+
+
+def _certain(variations: Variations) -> tuple[str, ...]:
+    """The effects that are the same in every circuit."""
+    effects = variations.effects
+    return tuple(
+        name for name in variations.active if isinstance(effects.get(name), _CERTAIN)
+    )  # fmt: skip
+
+
 def varied_score(
     net: KirchhoffNet,
     goal: Objective,
@@ -132,7 +161,7 @@ def varied_score(
     double = copy.deepcopy(net).double()
     drawing = Drawing(double, variations)
     inputs, targets = goal.split.test_inputs, goal.split.test_targets
-    if all(isinstance(variations.effects[name], _CERTAIN) for name in variations.active):
+    if len(_certain(variations)) == len(variations.active):
         draws = 1
     # Converters may round two close answers apart, or add noise.
     exact = Drawing(double, variations.without([Input.name, ReadOut.name]))

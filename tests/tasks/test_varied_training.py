@@ -241,3 +241,23 @@ def test_one_circuit_is_enough_where_all_are_the_same() -> None:
     assert several is not None
     assert (one.draws, several.draws) == (1, 10)
     assert one.sd == 0.0
+
+
+def test_the_score_is_of_the_circuit_that_is_built() -> None:
+    """Effects that are the same in every circuit count in it, the others in the varied one."""
+    coarse = {"quantisation": {"bits": 3}}
+    found = train(TASK, preset=PRESET, variations=Variations.from_mapping(coarse))
+    assert found.varied is not None
+    assert found.varied.draws == 1
+    assert found.test_metric_converged == pytest.approx(found.varied.mean, rel=1e-3)
+    assert found.test_metric == pytest.approx(found.varied.mean, rel=0.05)
+    goal = objective(TASK, TASK.load(None), PRESET.recipe)
+    ideal = goal.test(KirchhoffNet.from_checkpoint(found.checkpoint)).score
+    assert abs(ideal - found.varied.mean) > 0.1 * ideal
+    rough = Variations.from_mapping({**coarse, "mismatch": {"gain": 0.3}})
+    other = train(TASK, preset=PRESET, variations=rough)
+    net = KirchhoffNet.from_checkpoint(other.checkpoint)
+    rounded = varied_score(net, goal, Variations.from_mapping(coarse), seed=0)
+    assert other.varied is not None
+    assert other.test_metric_converged == pytest.approx(rounded.mean, rel=1e-3)
+    assert abs(other.varied.mean - rounded.mean) > 1e-3 * rounded.mean
