@@ -38,6 +38,11 @@ _VERIFIED = 150.0
 """Bytes an edge of the reference and what else verification keeps."""
 
 
+_POINTS_OF_EDGE = 4.0
+"""Points of an approximate table for each edge in it, at a tolerance of 1e-3, where nobody knows
+yet over which voltages it must hold (genmnist: 3.6)."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """Rough figures.
@@ -68,11 +73,6 @@ class SimulationCost(Cost):
     devices: int
 
 
-_POINTS_OF_EDGE = 4.0
-"""Points of an approximate table for each edge in it, at a tolerance of 1e-3, where nobody knows
-yet over which voltages it must hold (genmnist: 3.6)."""
-
-
 @dataclass(frozen=True)
 class _Counts:
     """What a layer's cost depends on."""
@@ -82,10 +82,7 @@ class _Counts:
 
     def grouping(self, phi: Phi) -> bool:
         """Whether edges of a nonlinearity will be joined where a family has tables."""
-        if phi.piecewise_linear:
-            return self.opt_level >= GROUPED
-        done = any(batch.tables is not None for batch in self.phase.batches)
-        return self.opt_level >= BOUNDED and not done
+        return self.opt_level >= (GROUPED if phi.piecewise_linear else BOUNDED)
 
     @cached_property
     def pairs(self) -> int:

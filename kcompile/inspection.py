@@ -89,9 +89,10 @@ def inspect_model(model: Model) -> Inspection:
         for phase in graph.phases
     ]
     costs: list[SimulationCost] = []
+    compiled = graph
     for level in range(BOUNDED + 1):
-        # What -O3 approximates depends on voltages that nobody has solved for yet.
-        compiled, _ = optimise(graph, min(level, BOUNDED - 1))
+        if level < BOUNDED:  # what -O3 approximates depends on voltages that are yet to be solved
+            compiled, _ = optimise(graph, level)
         found = (simulating(compiled, device, level) for device in FAMILIES)
         costs += (cost for cost in found if cost is not None)
     return Inspection(summary, tuple(phases), compiling(graph), tuple(costs))

@@ -45,6 +45,13 @@ def evaluate(
     model = kcompile.load(checkpoint, config=config, law=law, duration=duration)
     for note in model.notes:
         click.echo(f"note: {note}", err=True)
+    varied = model.training.get("variations")
+    if isinstance(varied, dict):
+        click.echo(
+            f"note: it was trained with {', '.join(varied)}, and is asked without; "
+            "kcompile montecarlo --vary asks its circuits",
+            err=True,
+        )
     if json_file is not None:
         require_place(json_file)
     with stages(model.name) as show:

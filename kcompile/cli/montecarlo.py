@@ -51,7 +51,7 @@ from kcompile.cli.results import results
     help="Circuits with each effect alone, for the ranking; 0: no ranking.",
 )
 @click.option("--report", type=FILE, help="Folder for montecarlo.json and pictures.")
-@click.option("--fresh", is_flag=True, help="Forget what an interrupted run had finished.")
+@click.option("--fresh", is_flag=True, help="Forget what an earlier run had finished.")
 @data_option
 @checkpoint_options
 @compile_options

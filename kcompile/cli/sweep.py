@@ -36,7 +36,7 @@ from kcompile.errors import UsageError
 )
 @experiment_options
 @click.option("--runs", type=int, default=20, show_default=True, help="Circuits at every value.")
-@click.option("--fresh", is_flag=True, help="Forget what an interrupted run had finished.")
+@click.option("--fresh", is_flag=True, help="Forget what an earlier run had finished.")
 @click.option("--report", type=FILE, help="Folder for sweep.json and the picture.")
 @data_option
 @checkpoint_options

@@ -206,7 +206,7 @@ def _unfinished(path: Path) -> Checkpoint | None:
 def _outcome(result: Trained, score: str, path: Path) -> str:
     varied = result.varied
     real = (
-        "" if varied is None
+        "" if varied is None or varied.draws == 1  # that is the score already told
         else f", {varied.mean:.4g} with its variations (mean of {varied.draws} circuits)"
     )  # fmt: skip
     return (

@@ -6,8 +6,10 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -31,8 +33,28 @@ _FINER = (4, 16)
 Progress = Callable[[str, int, int], None]
 
 
+_Piece = TypeVar("_Piece", Circuit, Check)
+
+
 class _Ledger(Ledger):
+    """What is finished of a Monte Carlo, piece by piece of each of its parts."""
+
     kind = "montecarlo"
+
+    def pieces(self, part: str, piece: type[_Piece]) -> dict[int, _Piece]:
+        """What is finished of a part, by number; foreign lines are left out."""
+        names = {"part", *(each.name for each in fields(piece))}
+        found: dict[int, _Piece] = {}
+        for values in self.lines():
+            if values.keys() == names and values.pop("part") == part:
+                done = piece(**values)
+                found[done.index] = done
+        return found
+
+    def keep(self, part: str, piece: Circuit | Check) -> None:
+        """Adds a finished piece; what failed is not, and so is tried again."""
+        if piece.problem is None:
+            self.append({"part": part, **asdict(piece)})
 
 
 def run_montecarlo(
@@ -71,9 +93,8 @@ def run_montecarlo(
     if ledger is not None and not resume:
         ledger.clear()
     with kept(ledger):
-        circuits = run.circuits(ledger)
-        checks = run.checks()
-        alone = run.alone()
+        run.ledger = ledger
+        circuits, checks, alone = run.circuits(), run.checks(), run.alone()
     return Experiment.of(
         model, plan.variations, run.judge, circuits,
         engine=plan.engine, seed=plan.seed, samples=len(chosen.inputs), note=chosen.note,
@@ -123,6 +144,7 @@ class _Run:
         if not plan.variations.timing.perfect:
             require_continuous(model.graph)
         self._plan, self._model, self._show = plan, model, on_progress
+        self.ledger: _Ledger | None = None
         self._inputs = chosen.inputs
         self.ode = OdeEngine(model, chosen.inputs, plan.tolerance)
         self.judge = Judge(model, self.ode.ideal, chosen.targets)
@@ -169,34 +191,50 @@ class _Run:
             "ngspice": program if plan.by_spice else None,
         }
 
-    def circuits(self, ledger: Ledger | None) -> tuple[Circuit, ...]:
-        """Every circuit's result, in order; those that the ledger has are not run again."""
+    def circuits(self) -> tuple[Circuit, ...]:
+        """Every circuit's result, in order."""
         plan = self._plan
-        found: dict[int, Circuit] = {}
-        for values in () if ledger is None else ledger.lines():
-            circuit = Circuit.from_line(values)
-            if circuit is not None and circuit.index < plan.runs:
-                found[circuit.index] = circuit
-        left = [index for index in range(plan.runs) if index not in found]
+        work = self._by_spice if plan.by_spice else self._by_equations
+        return self._finished(
+            "circuits", Circuit, range(plan.runs), work, together=not plan.by_spice
+        )  # fmt: skip
 
-        def keep(circuit: Circuit) -> None:
-            found[circuit.index] = circuit
-            if ledger is not None and circuit.problem is None:  # what failed is to be tried again
-                ledger.append(circuit.line())
-            self._show("circuits", len(found), plan.runs)
+    def _finished(
+        self,
+        part: str,
+        piece: type[_Piece],
+        numbers: Sequence[int],
+        work: Callable[[int], _Piece],
+        show: Callable[[int], None] | None = None,
+        *,
+        together: bool,
+    ) -> tuple[_Piece, ...]:
+        """A part's pieces, in order; those that the ledger has are not worked on again."""
+        known = {} if self.ledger is None else self.ledger.pieces(part, piece)
+        found = {number: known[number] for number in numbers if number in known}
+        left = [number for number in numbers if number not in found]
 
-        if plan.by_spice:
-            for index in left:
-                keep(self._by_spice(index))
+        def keep(done: _Piece) -> None:
+            found[done.index] = done
+            if self.ledger is not None:
+                self.ledger.keep(part, done)
+            if show is None:
+                self._show(part, len(found), len(numbers))
+            else:
+                show(len(found))
+
+        if together:
+            self._each(left, work, keep)
         else:
-            self._each(left, self._by_equations, keep)
-        return tuple(found[index] for index in range(plan.runs))
+            for number in left:
+                keep(work(number))
+        return tuple(found[number] for number in numbers)
 
     def _each(
         self,
         numbers: Sequence[int],
-        work: Callable[[int], Circuit],
-        keep: Callable[[Circuit], None],
+        work: Callable[[int], _Piece],
+        keep: Callable[[_Piece], None],
     ) -> None:
         """Works on several circuits at a time: the kernel leaves Python's lock to the others."""
         with ThreadPoolExecutor(workers(), "kcompile-draws") as pool:
@@ -232,11 +270,12 @@ class _Run:
             return ()
         count = min(plan.checks, plan.runs)
         numbers = np.unique(np.linspace(0, plan.runs - 1, count).round().astype(int)).tolist()
-        found: list[Check] = []
-        for index in numbers:
-            found.append(self._check(spice, index))
-            self._show("SPICE", len(found), len(numbers))
-        return tuple(found)
+        asked = (self._few, self._deck, repr(plan.options), spice.program.banner)
+        part = f"checks {hashlib.sha256(repr(asked).encode()).hexdigest()[:16]}"
+        return self._finished(
+            part, Check, numbers, partial(self._check, spice),
+            lambda done: self._show("SPICE", done, len(numbers)), together=False,
+        )  # fmt: skip
 
     def _check(self, spice: SpiceEngine, index: int) -> Check:
         drawn = self._circuit(index)
@@ -275,16 +314,14 @@ class _Run:
         count = min(plan.alone, plan.runs)
         found: list[Sensitivity] = []
         for number, name in enumerate(names):
-            circuit = drawer(self._model, plan.variations.only([name]), plan.seed)
-            circuits: list[Circuit] = []
+            draw = drawer(self._model, plan.variations.only([name]), plan.seed)
 
-            def work(index: int, circuit: Callable[[int], Draw] = circuit) -> Circuit:
-                return self._by_equations(index, circuit)
+            def show(done: int, before: int = number * count) -> None:
+                self._show("one effect alone", before + done, len(names) * count)
 
-            def keep(done: Circuit, circuits: list[Circuit] = circuits, at: int = number) -> None:
-                circuits.append(done)
-                self._show("one effect alone", at * count + len(circuits), len(names) * count)
-
-            self._each(range(count), work, keep)
+            circuits = self._finished(
+                f"{name} alone", Circuit, range(count), partial(self._by_equations, circuit=draw),
+                show, together=True,
+            )  # fmt: skip
             found.append(Sensitivity.of(name, circuits, self.judge.ideal_metric))
         return tuple(sorted(found, key=lambda each: -each.rms_error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,6 @@ class Circuit:
     seconds: float
     solver_error: float | None = None
     problem: str | None = None
-
-    def line(self) -> dict[str, Any]:
-        """As a ledger keeps it."""
-        return asdict(self)
-
-    @classmethod
-    def from_line(cls, values: Mapping[str, Any]) -> Circuit | None:
-        """The circuit that a ledger kept; None where the line is foreign."""
-        if set(values) != {each.name for each in fields(cls)}:
-            return None
-        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

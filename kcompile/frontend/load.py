@@ -47,12 +47,21 @@ def read_network(path: Path) -> Checkpoint:
     A published network's ``config.yaml`` is the one beside it.
 
     Args:
-        path: the file; the authors' minimal example, which leaves its law open, cannot be read so.
+        path: the file.
 
     Raises:
-        As ``load``.
+        CheckpointError: it is the authors' minimal example, which leaves its law open; and, with
+            ConfigError, MissingExtra, UsageError and StorageError, as for ``load``.
     """
     with _of_file(path):
+        if is_zip(_head(path)):
+            from kcompile.frontend import published
+
+            if published.is_minimal(read_state(path)):
+                raise CheckpointError(
+                    "the authors' minimal example does not say its law",
+                    hint="give a network with its config.yaml, or one of kcompile's own",
+                )
         return _read(path, None, None, None)[0]
 
 
@@ -98,7 +107,7 @@ def _read_torch(
     if config is None and not is_file(beside):
         raise CheckpointError(
             "a state_dict alone does not say what the network is",
-            hint="give --config with the config.yaml published with it",
+            hint="lay the config.yaml published with it beside it, or name it with --config",
         )
     config = config or beside
     try:

@@ -7,7 +7,13 @@ from kcompile.ir.dynamics import derivative, edge_currents, hand_over, phase_out
 from kcompile.ir.graph import COEFFICIENTS, EdgeBatch, Fill, Graph, Phase
 from kcompile.ir.injected import Injected
 from kcompile.ir.laws import LAWS, Coefficients, Law, get_law
-from kcompile.ir.orientation import Oriented, oriented, unordered_pairs
+from kcompile.ir.orientation import (
+    Oriented,
+    oriented,
+    pair_ends,
+    pair_numbers,
+    unordered_pairs,
+)
 from kcompile.ir.phi import LEAKY_SLOPE, Phi
 from kcompile.ir.tables import Tables
 from kcompile.ir.trace import Trace
@@ -38,6 +44,8 @@ __all__ = [
     "get_law",
     "hand_over",
     "oriented",
+    "pair_ends",
+    "pair_numbers",
     "phase_output",
     "require_continuous",
     "to_networkx",

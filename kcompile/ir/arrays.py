@@ -21,3 +21,18 @@ def frozen(values: ArrayLike, dtype: type[np.generic]) -> NDArray[Any]:
         array = array.view()
         array.flags.writeable = False
     return array
+
+
+def picked_runs(ptr: OffsetArray, order: OffsetArray) -> tuple[OffsetArray, OffsetArray]:
+    """Some runs of an array, one behind the other.
+
+    Args:
+        ptr: ``int64[G+1]``; run g has the places ``ptr[g]:ptr[g+1]``.
+        order: which runs, in their new order.
+
+    Returns:
+        Where they begin then, as ``ptr``, and the place that each entry comes from.
+    """
+    lengths = np.diff(ptr)[order]
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    return starts, np.arange(int(starts[-1])) + np.repeat(ptr[:-1][order] - starts[:-1], lengths)

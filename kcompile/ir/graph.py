@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kcompile.ir.arrays import FloatArray, IndexArray, OffsetArray, frozen
+from kcompile.ir.arrays import FloatArray, IndexArray, OffsetArray, frozen, picked_runs
 from kcompile.ir.injected import Injected
 from kcompile.ir.phi import Phi
 from kcompile.ir.tables import Tables
@@ -88,6 +88,13 @@ class EdgeBatch:
         return EdgeBatch(
             self.phi, self.src[order], self.dst[order], **picked, trace=self.trace.take(order)
         )
+
+    def take_groups(self, order: OffsetArray) -> EdgeBatch:
+        """The groups ``order`` in that order, with their tables; there must be groups."""
+        assert self.group_ptr is not None
+        ptr, edges = picked_runs(self.group_ptr, order)
+        tables = None if self.tables is None else self.tables.take(order)
+        return replace(self.take(edges), group_ptr=ptr, tables=tables)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kcompile.ir.arrays import FloatArray, IndexArray, OffsetArray
 from kcompile.ir.graph import EdgeBatch
@@ -44,5 +45,14 @@ def oriented(batch: EdgeBatch) -> Oriented:
 
 def unordered_pairs(batch: EdgeBatch) -> OffsetArray:
     """A number for each edge's pair of nodes, ``int64[E]``: by the lower node, then the higher."""
-    low, high = np.minimum(batch.src, batch.dst), np.maximum(batch.src, batch.dst)
-    return low.astype(np.int64) << 32 | high
+    return pair_numbers(batch.src, batch.dst)
+
+
+def pair_numbers(one: NDArray[np.integer], other: NDArray[np.integer]) -> OffsetArray:
+    """A number for each pair of two: ordered by the lower of them, then the higher."""
+    return np.minimum(one, other).astype(np.int64) << 32 | np.maximum(one, other)
+
+
+def pair_ends(pairs: OffsetArray) -> tuple[OffsetArray, OffsetArray]:
+    """The lower and the higher of the pairs that ``pair_numbers`` numbered."""
+    return pairs >> 32, pairs & 0xFFFFFFFF

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kcompile.ir.arrays import FloatArray, OffsetArray, frozen
+from kcompile.ir.arrays import FloatArray, OffsetArray, frozen, picked_runs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +37,11 @@ class Tables:
         ptr = self.ptr[start : stop + 1]
         points = slice(int(ptr[0]), int(ptr[-1]))
         return Tables(ptr - ptr[0], self.x[points], self.y[points])
+
+    def take(self, order: OffsetArray) -> Tables:
+        """The tables of the groups ``order``, in that order."""
+        ptr, points = picked_runs(self.ptr, order)
+        return Tables(ptr, self.x[points], self.y[points])
 
     def currents(self, u: FloatArray) -> FloatArray:
         """The currents ``float64[..., G]`` at the voltages ``u`` of the same shape."""

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from kcompile.ir.arrays import OffsetArray, frozen
+from kcompile.ir.arrays import OffsetArray, frozen, picked_runs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,10 +43,8 @@ class Trace:
         """The trace of the edges ``order``, in that order."""
         if len(self.index) == len(self) and (np.diff(self.ptr) == 1).all():
             return Trace(_numbers(len(order) + 1), self.index[order])
-        lengths = np.diff(self.ptr)[order]
-        ptr = np.concatenate(([0], np.cumsum(lengths)))
-        position = np.arange(int(ptr[-1])) - np.repeat(ptr[:-1], lengths)
-        return Trace(ptr, self.index[np.repeat(self.ptr[:-1][order], lengths) + position])
+        ptr, places = picked_runs(self.ptr, order)
+        return Trace(ptr, self.index[places])
 
     def merge(self, starts: OffsetArray) -> Trace:
         """Runs of edges ``starts[k]:starts[k+1]`` become one edge each (the last run ends at E)."""

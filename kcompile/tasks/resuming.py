@@ -60,11 +60,16 @@ def parameters_of(path: Path, net: KirchhoffNet, preset: str, size: str) -> dict
     given = read_network(path)
     if not same_network(net.to_checkpoint(), given):
         said = given.training
-        own = f"{said['preset']}, {said['size']}" if said else "--preset takes files of your own"
+        own = (
+            f"its own --preset and --size ({said['preset']}, {said['size']})"
+            if {"preset", "size"} <= said.keys()
+            else "a preset with its network: --preset takes a TOML file of yours"
+        )
         raise UsageError(
             f"{path} has another network than size {size} of preset {preset}",
-            where="--from", hint=f"give its own --preset and --size ({own})",
-        )  # fmt: skip
+            where="--from",
+            hint=f"give {own}",
+        )
     stored = KirchhoffNet.from_checkpoint(given)
     with torch.no_grad():
         for parameter, value in zip(net.parameters(), stored.parameters(), strict=True):

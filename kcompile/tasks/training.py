@@ -84,8 +84,8 @@ class Trained:
         checkpoint: the network with everything about it.
         parameters: how many numbers were trained.
         seed: of initialisation and shuffling.
-        test_metric: the task's score on the test split, as the training solver sees it; with
-            those of its variations that are the same in every circuit.
+        test_metric: the task's score on the test split, as the training solver sees it; of the
+            ``nominal`` circuit.
         test_metric_converged: the score by the converged equations.
         convergence_error: how far the last doubling of the solver's steps moved an answer.
         seconds: it took.
@@ -143,10 +143,11 @@ def train(
     Raises:
         TrainingDiverged: the loss became NaN or ran away; what was saved last is still finite.
         SolverError: the trained network's equations do not converge.
-        ConfigError: the preset's network cannot be built, or does not fit the data.
+        ConfigError: the preset's network cannot be built, or does not fit the data; the config of
+            a published network to start from is bad.
         UsageError: no such preset, size or device, no epochs, another run's checkpoint, variations
             that there is no training with, or a checkpoint of another network to start from.
-        CheckpointError: the checkpoint to go on from contradicts itself.
+        CheckpointError: the checkpoint to go on or to start from is damaged or contradicts itself.
         MissingExtra, DataMissing: the data wants a package or a file that is not there.
     """
     chosen = preset if isinstance(preset, Preset) else task.preset(preset)

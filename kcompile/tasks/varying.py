@@ -37,7 +37,7 @@ root mean squares). Scores differ from circuit to circuit by far more than that 
 _FEWEST, _MOST = 8, 1 << 14
 
 _CERTAIN = (Quantisation, Temperature, OutputConductance)
-"""The kinds of effects that are the same in every circuit."""
+"""What makes other devices, the same in every circuit."""
 
 _RECORD = "varied"
 
@@ -108,10 +108,10 @@ class Varied:
 
 @contextmanager
 def nominal(net: KirchhoffNet, variations: Variations | None) -> Generator[KirchhoffNet]:
-    """The network with those of its variations that are the same in every circuit.
+    """The network with its quantisation, temperature and output conductance.
 
-    It is never built without them, and nobody has trained it to be: parameters that were only ever
-    rounded may be anything in between.
+    Every circuit has the same of these, and training knew no network without: parameters that were
+    only ever rounded may be anything in between.
 
     Args:
         net: on the CPU; it is not changed.

@@ -79,7 +79,7 @@ class ManySamples:
             on_run(run, None)
         notes = [*choice.notes]
         if runs:
-            notes.append(f"an interrupted run had finished {_count(len(runs))}")
+            notes.append(f"an earlier run had finished {_count(len(runs))}")
         rest = [index for index in range(len(self.initial)) if index not in runs]
         for factor in FACTORS:
             last = factor == FACTORS[-1]

@@ -8,6 +8,7 @@ from kcompile.compiler import Compiled
 from kcompile.errors import UsageError
 from kcompile.estimate import compiling, simulating, verifying
 from kcompile.ir import Graph
+from kcompile.passes import GROUPED
 
 _MOST_COMPACT = ("native", 2)
 """The family and level whose circuits take the least."""
@@ -79,6 +80,8 @@ def check_simulating(compiled: Compiled, workers: Workers, available: float | No
 def _simulators(compiled: Compiled, device: str, count: int) -> float | None:
     """Bytes of some simulators of the network built of a family."""
     level = compiled.opt_level if device == compiled.device else _MOST_COMPACT[1]
+    # The passes have run: what -O3 approximates is in the graph, the rest stays as it is.
+    level = min(level, GROUPED)
     found = simulating(compiled.graph, device, level)
     return None if found is None else count * found.memory_bytes
 

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import published
 import pytest
 import recipes
+import torch
 from commands import finish, refused, run, start
 
 from kcompile.frontend import load, load_checkpoint
@@ -129,6 +131,8 @@ def test_a_trained_network_learns_to_live_with_variations(preset: Path, tmp_path
         (2, ("friedman", "--from", "none"), "none: no such file"),
         (3, ("friedman", "--from", "empty.toml"), "empty.toml: the file is empty"),
         (2, ("friedman", "--from", "model.pth"), "model.pth has another network than size s of"),
+        (3, ("friedman", "--from", "here/model.pth"), "model.pth: a state_dict alone .* beside it"),
+        (3, ("friedman", "--from", "minimal.pth"), "minimal.pth: the authors' minimal example doe"),
         (3, ("friedman", "--resume", "-o", "model.pth"), "model.pth: not one of kcompile's own "),
         (2, ("friedman", "--mlp", "--vary", "mismatch.gain=1"), "leave --vary, --from and --lr"),
         (2, ("juggling",), r"unknown task 'juggling'; tasks: 2spirals, 8gaussians, .*friedman"),
@@ -160,7 +164,11 @@ def test_refusals_are_one_line_and_leave_nothing(
     (tmp_path / "bad.toml").write_text(recipes.SUPERVISED.replace("batch = 16", 'batch = "many"'))
     (tmp_path / "idle.toml").write_text(recipes.SUPERVISED.replace("clip = 1.0", "anneal = 0.5"))
     (tmp_path / "here").mkdir()
-    published.write(tmp_path, published.config([("_fully_connect", {"num_node": 3})]))
+    path = published.write(tmp_path, published.config([("_fully_connect", {"num_node": 3})]))
+    shutil.copy(path, tmp_path / "here")
+    ends, params = torch.tensor([1, 2]), torch.zeros(2, 2)
+    minimal = {"src_node": ends, "des_node": ends.flip(0), "model.param": params}
+    torch.save(minimal, tmp_path / "minimal.pth")
     said = refused(tmp_path, status, "train", *arguments)
     assert re.search(complaint, said), said
 

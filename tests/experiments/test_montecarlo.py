@@ -122,6 +122,50 @@ def test_other_targets_are_another_job() -> None:
     assert len(keys) == 2
 
 
+@pytest.mark.parametrize(("stage", "left"), [("one effect alone", 25), ("SPICE", 1)])
+def test_all_that_was_finished_is_kept(
+    stage: str, left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Circuits, checks in SPICE, and draws of single effects."""
+    real_ngspice()
+    monkeypatch.setenv("KCOMPILE_STATE", str(tmp_path))
+    model, plan = make_model(), Plan(SOME, runs=20, checks=3, alone=10)
+    whole = kcompile.montecarlo(model, plan, inputs=INPUTS)
+    effects = len(SOME.active)
+
+    def stop(at: str, done: int, total: int) -> None:
+        if at == stage and done == total - left:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kcompile.montecarlo(model, plan, inputs=INPUTS, on_progress=stop)
+    solved: list[int] = []
+    simulated: list[int] = []
+    solve, simulate = OdeEngine.answer, SpiceEngine.answer
+
+    def count(self, drawn):
+        solved.append(drawn.chance.index)
+        return solve(self, drawn)
+
+    def watch(self, drawn, finer=1):
+        simulated.append(drawn.chance.index)
+        return simulate(self, drawn, finer)
+
+    monkeypatch.setattr(OdeEngine, "answer", count)
+    monkeypatch.setattr(SpiceEngine, "answer", watch)
+    resumed = kcompile.montecarlo(model, plan, inputs=INPUTS)
+    assert same(whole, resumed)
+    assert resumed.checks == whole.checks
+    assert resumed.sensitivities == whole.sensitivities
+    if stage == "SPICE":
+        assert set(simulated) == {19}
+        assert len(solved) == effects * 10
+    else:
+        assert simulated == []
+        assert len(solved) == left
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_circuit_that_failed_in_spice_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

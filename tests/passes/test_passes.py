@@ -22,7 +22,7 @@ from kcompile.passes import (
     run_passes,
 )
 
-PASSES = [FoldGround(), MergeEqual(), DropDead(), GroupPairs(), OrderEdges()]
+PASSES = [FoldGround(), MergeEqual(), DropDead(), GroupPairs(), OrderEdges(), OrderEdges(large=0)]
 
 
 def one_phase(phi, src, dst, w, a, b, c, nodes=3) -> Graph:

@@ -191,6 +191,10 @@ def test_it_starts_from_no_other_network(tmp_path: Path) -> None:
     save_checkpoint(path, train(TASK, preset=wide, epochs=1).checkpoint)
     with pytest.raises(UsageError, match="another network than size s of preset tiny; give its"):
         train(TASK, preset=PRESET, start=path)
+    bare = replace(load_checkpoint(path), training={"loss": "mse"})
+    save_checkpoint(path, bare)
+    with pytest.raises(UsageError, match="give a preset with its network: --preset takes a TOML"):
+        train(TASK, preset=PRESET, start=path)
     path.write_bytes(b"nonsense")
     with pytest.raises(CheckpointError, match="wide"):
         train(TASK, preset=PRESET, start=path)
