@@ -31,7 +31,7 @@ def main() -> None:
         print(
             f"{name}: {before.metric} {found.ideal_metric:.4g} ideal, "
             f"{np.mean(_metric(found)):.4g} over {found.runs} circuits of {found.samples} samples "
-            f"({found.steps} steps; twice as many moved a read-out by {found.solver_error:.1g})"
+            f"({found.steps} steps; half of them move a read-out by {found.solver_error:.1g})"
         )
     sign = 1.0 if before.better == "higher" else -1.0
     gained, lost = (_metric(after) - _metric(before)) * sign, (ideal - _metric(before)) * sign
