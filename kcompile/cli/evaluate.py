@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import click
 
@@ -47,9 +48,10 @@ def evaluate(
         click.echo(f"note: {note}", err=True)
     varied = model.training.get("variations")
     if isinstance(varied, dict):
+        names = ", ".join(cast("dict[str, Any]", varied))
         click.echo(
-            f"note: it was trained with {', '.join(varied)}, and is asked without; "
-            "kcompile montecarlo --vary asks its circuits",
+            f"note: it was trained with {names}, and is asked without; kcompile montecarlo --vary "
+            "asks its circuits",
             err=True,
         )
     if json_file is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from digits import LABELS, write_digits
 from flows import FRIEDMAN, write, write_classifier, write_flow
 
 import kcompile
-from kcompile.frontend import Checkpoint, PhaseRecord
+from kcompile.frontend import Checkpoint, PhaseRecord, load_checkpoint, save_checkpoint
 from kcompile.frontend.records import BatchRecord
 
 
@@ -25,6 +26,16 @@ def test_the_json_contract(tmp_path: Path) -> None:
     assert 0 < said["value"] < 0.01
     assert said["value"] == kcompile.evaluate(FRIEDMAN, limit=40).value
     assert f"friedman: mse {said['value']:.5g} on 40 test samples" in done.stdout
+
+
+def test_what_it_was_trained_with_and_is_asked_without_is_said(tmp_path: Path) -> None:
+    found = load_checkpoint(FRIEDMAN)
+    varied = {**found.training, "variations": {"quantisation": {"bits": 3}}}
+    save_checkpoint(tmp_path / "net", replace(found, training=varied))
+    done = run("evaluate", tmp_path / "net", "--limit", 10)
+    assert done.status == 0, done
+    assert "note: it was trained with quantisation, and is asked without; " in done.stderr
+    assert "trained with" not in run("evaluate", FRIEDMAN, "--limit", 10).stderr
 
 
 def test_accuracies_are_shares_and_data_is_taken_from_the_folder(tmp_path: Path) -> None:
