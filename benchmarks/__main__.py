@@ -13,7 +13,7 @@ from benchmarks.measuring import FULL, QUICK, Result, Size
 from kcompile.errors import KcompileError
 from kcompile.files import write_json
 
-PARTS = ("commands", "emission", "simulations", "large", "kernels")
+PARTS = ("commands", "emission", "simulations", "large", "kernels", "gpu")
 NETWORK = "KCOMPILE_BENCH_NETWORK"
 """Environment variable that names a checkpoint in the place of the seeded large network."""
 
@@ -65,6 +65,11 @@ def _run(given: argparse.Namespace, notes: list[str]) -> Iterator[Result]:
         yield from inputs.results(size, _say)
     if "kernels" in parts:
         yield from kernels.results(size, _say, notes)
+    if "gpu" in parts:
+        if kernels.has_gpu():
+            yield from kernels.gpu_results(size, _say)
+        else:
+            _say("no CUDA device: the part gpu is left out")
 
 
 def _table(results: list[Result]) -> str:

@@ -1,4 +1,7 @@
-"""The compiled kernel and what is built on it, against the plain form in torch, on one core."""
+"""The fused kernels and what is built on them, against the plain form in torch.
+
+On one core; and on a GPU, where there is one.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,29 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measuring import Progress, Result, Size, cpu_time, one_core, run_child
+from benchmarks.measuring import (
+    Progress,
+    Result,
+    Size,
+    cpu_time,
+    gpu_time,
+    one_core,
+    run_child,
+)
 from benchmarks.networks import mixed_relu, pixels
 
 BATCH = 64
 TOLERANCE = 1e-5
 """How far answers in single precision may be apart, relative to the largest."""
+
+STEPS = 3
+"""Runge-Kutta steps of a solve, as the recipe for MNIST has them."""
 
 MEMORY = 2000.0
 """MB that a training step of the CIFAR-10 layer may take beyond torch."""
@@ -27,21 +40,37 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 def results(size: Size, progress: Progress, notes: list[str]) -> Iterator[Result]:
-    """dv/dt, its adjoint, training and the reference; ``notes`` gets what a step takes in memory.
-
-    Where there is a CUDA device, dv/dt and its adjoint are compared there, too (wall time).
-    """
-    import torch
-
+    """dv/dt, its adjoint, training, the reference; ``notes`` gets what a step takes in memory."""
     from benchmarks import solves
 
     with one_core() as where:
         yield from _compare(size, progress, "cpu", where)
         yield solves.training(size, progress, where)
         yield solves.reference(size, progress, where)
-    if torch.cuda.is_available():
-        yield from _compare(size, progress, "cuda", "a CUDA device, wall time")
     notes.append(_memory(size, progress))
+
+
+def has_gpu() -> bool:
+    """Whether there is a CUDA device to compare on."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def gpu_results(size: Size, progress: Progress) -> Iterator[Result]:
+    """The same with the plain form on the GPU, and a whole solve with its gradients; wall time.
+
+    The reference is computed on one core here, too.
+    """
+    import torch
+
+    from benchmarks import solves
+
+    where = f"one {torch.cuda.get_device_name()}"
+    yield from _compare(size, progress, "cuda", where)
+    yield solves.training(size, progress, where, "cuda")
+    with one_core() as core:
+        yield solves.reference(size, progress, f"{core}, the baseline on {where}", "cuda")
 
 
 @dataclass(frozen=True)
@@ -51,36 +80,47 @@ class _Way:
     Args:
         derivative: dv/dt, without gradients.
         gradients: dv/dt and the adjoints of voltages and parameters.
+        solve: the same of the voltages after ``STEPS`` Runge-Kutta steps.
     """
 
     derivative: Callable[[], object]
     gradients: Callable[[], tuple[object, object]]
+    solve: Callable[[], tuple[object, object]]
 
 
 def _compare(size: Size, progress: Progress, device: str, where: str) -> Iterator[Result]:
     ours, plain, edges = _ways(size.side, device)
-    clock = cpu_time if device == "cpu" else _synchronised
-    on = "" if device == "cpu" else ", CUDA"
+    on = "" if device == "cpu" else " on the GPU"
     of = f"of a layer of {edges} shift_relu edges, {BATCH} samples, float32, on {where}"
     answers = [[way.derivative()] for way in (ours, plain)]
     yield _result(
-        size, progress, f"dv/dt / plain torch{on}", f"dv/dt {of}, through Layer.form", clock,
+        size, progress, f"dv/dt / plain torch{on}", f"dv/dt {of}, through Layer.form", device,
         (ours.derivative, plain.derivative), answers,
     )  # fmt: skip
     answers = [list(way.gradients()) for way in (ours, plain)]
     yield _result(
         size, progress, f"dv/dt and gradients / plain torch{on}",
-        f"dv/dt and the adjoints of voltages and parameters {of}", clock,
+        f"dv/dt and the adjoints of voltages and parameters {of}", device,
         (ours.gradients, plain.gradients), answers,
     )  # fmt: skip
+    if device == "cuda":
+        # Rounding puts voltages on either side of a kink, whose slopes then differ by a lot.
+        exact = _ways(size.side, device, double=True)
+        answers = [list(way.solve()) for way in exact[:2]]
+        yield _result(
+            size, progress, f"solve and gradients / plain torch{on}",
+            f"{STEPS} Runge-Kutta steps and the adjoints of voltages and parameters {of}, their "
+            "answers compared in float64", device, (ours.solve, plain.solve), answers,
+        )  # fmt: skip
 
 
-def _result(size, progress, name, what, clock, ways, answers) -> Result:
+def _result(size, progress, name, what, device, ways, answers) -> Result:
+    clock, calls = (cpu_time, (20, 1)) if device == "cpu" else (gpu_time, (20, 20))
     times = ([], [])
     for turn in range(size.repeats):
         progress(f"{name}: {turn + 1} of {size.repeats}")
-        times[0].append(clock(ways[0], 20))
-        times[1].append(clock(ways[1]))
+        times[0].append(clock(ways[0], calls[0]))
+        times[1].append(clock(ways[1], calls[1]))
     apart = max(
         float((mine - plain).abs().max() / plain.abs().max())
         for mine, plain in zip(*answers, strict=True)
@@ -92,19 +132,20 @@ def _result(size, progress, name, what, clock, ways, answers) -> Result:
     )  # fmt: skip
 
 
-def _ways(side: int, device: str) -> tuple[_Way, _Way, int]:
+def _ways(side: int, device: str, *, double: bool = False) -> tuple[_Way, _Way, int]:
     import torch
 
-    from benchmarks.plain import PlainLayer
+    from benchmarks.plain import PlainLayer, rk4
     from kcompile.nn import KirchhoffNet
 
-    net = KirchhoffNet.from_checkpoint(mixed_relu(side)).to(device)
+    dtype = torch.float64 if double else torch.float32
+    net = KirchhoffNet.from_checkpoint(mixed_relu(side)).to(device, dtype)
     layer = next(net.phases)
     (edges,) = layer.batches
     plain = PlainLayer(edges.src.cpu().numpy(), edges.dst.cpu().numpy(), edges.params).to(device)
     generator = torch.Generator().manual_seed(0)
-    v = torch.rand(BATCH, layer.nodes, generator=generator).to(device)
-    given = torch.randn(BATCH, layer.nodes, generator=generator).to(device)
+    v = torch.rand(BATCH, layer.nodes, generator=generator).to(device, dtype)
+    given = torch.randn(BATCH, layer.nodes, generator=generator).to(device, dtype)
     columns, given_columns = v.T.contiguous(), given.T.contiguous()
 
     def gradients(field, at, adjoint, params):
@@ -116,32 +157,28 @@ def _ways(side: int, device: str) -> tuple[_Way, _Way, int]:
         with torch.no_grad():
             return layer.form().derivative(columns).T
 
-    def ours_back() -> tuple[torch.Tensor, torch.Tensor]:
-        of_v, of_params = gradients(
-            lambda at: layer.form().derivative(at), columns, given_columns, edges.params
-        )
+    def ours_back(field) -> tuple[torch.Tensor, torch.Tensor]:
+        of_v, of_params = gradients(field, columns, given_columns, edges.params)
         return of_v.T, of_params
 
     def theirs() -> torch.Tensor:
         with torch.no_grad():
             return plain(0.0, v)
 
-    def theirs_back() -> tuple[torch.Tensor, torch.Tensor]:
-        return gradients(lambda at: plain(0.0, at), v, given, plain.params)
+    def theirs_back(field) -> tuple[torch.Tensor, torch.Tensor]:
+        return gradients(field, v, given, plain.params)
 
-    return _Way(ours, ours_back), _Way(theirs, theirs_back), len(edges)
-
-
-def _synchronised(work: Callable[[], object], calls: int = 1) -> float:
-    import torch
-
-    work()
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(calls):
-        work()
-    torch.cuda.synchronize()
-    return (time.perf_counter() - began) / calls
+    mine = _Way(
+        ours,
+        lambda: ours_back(lambda at: layer.form().derivative(at)),
+        lambda: ours_back(lambda at: layer.form().rk4(at, 1.0, STEPS)),
+    )
+    other = _Way(
+        theirs,
+        lambda: theirs_back(lambda at: plain(0.0, at)),
+        lambda: theirs_back(lambda at: rk4(plain, at, STEPS)),
+    )
+    return mine, other, len(edges)
 
 
 def _memory(size: Size, progress: Progress) -> str:

@@ -119,6 +119,18 @@ def cpu_time(work: Callable[[], object], calls: int = 1) -> float:
     return (time.process_time() - began) / calls
 
 
+def gpu_time(work: Callable[[], object], calls: int = 1) -> float:
+    """Seconds of wall time of one call that a GPU works on, as the mean of several."""
+    import torch
+
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    for _ in range(calls):
+        work()
+    torch.cuda.synchronize()
+    return (time.perf_counter() - began) / calls
+
+
 @dataclass(frozen=True)
 class Usage:
     """What a child process took.

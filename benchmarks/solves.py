@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks import plain
-from benchmarks.measuring import Progress, Result, Size, cpu_time
+from benchmarks.measuring import Progress, Result, Size, cpu_time, gpu_time
 from benchmarks.networks import mixed_relu, pixels
 from kcompile.kernels import compiled_phase
 from kcompile.nn import KirchhoffNet
@@ -37,14 +37,15 @@ GRID = np.logspace(-5, -11, 25)
 """Tolerances that the baseline may choose from, loosest first."""
 
 
-def training(size: Size, progress: Progress, where: str) -> Result:
-    """Friedman-s, preset ``paper``: all epochs ours, some the paper's way."""
+def training(size: Size, progress: Progress, where: str, device: str = "cpu") -> Result:
+    """Friedman-s, preset ``paper``: all epochs ours, some the paper's way, both on the device."""
+    clock, of, on = _measured(device)
     task = get_task("friedman")
     split = task.load(None)
     preset = task.preset("paper")
     turns = max(1, min(4, size.epochs // 100))
     moments = {size.epochs * turn // turns for turn in range(1, turns + 1)}
-    slow = _plain_epochs(build(preset.plan("s"), preset.recipe, 0), preset, split)
+    slow = _plain_epochs(build(preset.plan("s"), preset.recipe, 0), preset, split, device)
     epochs: list[tuple[float, float]] = []
 
     def in_turns(at: TrainingProgress) -> None:
@@ -58,22 +59,22 @@ def training(size: Size, progress: Progress, where: str) -> Result:
         found.append(
             train(
                 task, preset="paper", size="s", epochs=size.epochs, split=split,
-                on_progress=in_turns,
+                device=device, on_progress=in_turns,
             )
         )  # fmt: skip
 
-    both = cpu_time(ours_and_slow)
+    both = clock(ours_and_slow)
     seconds = [took for took, _ in epochs]
     ours = both - sum(seconds)
     trained = KirchhoffNet.from_checkpoint(found[0].checkpoint)
-    late, _ = next(_plain_epochs(trained, preset, split))
+    late, _ = next(_plain_epochs(trained, preset, split, device))
     baseline = statistics.median(seconds) * size.epochs
     curve = found[0].checkpoint.training["curve"]
     apart = max(abs(loss / curve[k] - 1) for k, (_, loss) in enumerate(epochs))
     return Result(
-        "train friedman-s / odeint_adjoint on plain torch",
+        f"train friedman-s / odeint_adjoint on plain torch{on}",
         ours, baseline, "s",
-        f"CPU time of {size.epochs} epochs of {len(split.train_inputs)} samples on {where}: ours "
+        f"{of} of {size.epochs} epochs of {len(split.train_inputs)} samples on {where}: ours "
         f"trained once, set-up and converged scores included; baseline dopri5 at 1e-3 with "
         f"odeint_adjoint, its first {turns} epochs, spread over ours, their median times "
         f"{size.epochs} (they took {min(seconds):.2f} to {max(seconds):.2f} s, and one from our "
@@ -82,11 +83,20 @@ def training(size: Size, progress: Progress, where: str) -> Result:
     )  # fmt: skip
 
 
-def _plain_epochs(net: KirchhoffNet, preset: Preset, split: Split) -> Iterator[tuple[float, float]]:
+def _measured(device: str) -> tuple[Callable[..., float], str, str]:
+    """The clock for what a device works on, what it says, and the end of a comparison's name."""
+    cpu = device == "cpu"
+    return (cpu_time, "CPU time", "") if cpu else (gpu_time, "wall time", " on the GPU")
+
+
+def _plain_epochs(
+    net: KirchhoffNet, preset: Preset, split: Split, device: str
+) -> Iterator[tuple[float, float]]:
     """Seconds and mean loss of each epoch the paper's way, from a network's parameters on."""
+    clock, _, _ = _measured(device)
     (layer,) = net.phases
     (edges,) = layer.batches
-    field = plain.PlainLayer(edges.src.numpy(), edges.dst.numpy(), edges.params)
+    field = plain.PlainLayer(edges.src.numpy(), edges.dst.numpy(), edges.params).to(device)
     network = plain.PlainNetwork(field, layer.nodes)
     goal = objective(get_task("friedman"), split, preset.recipe)
     optimiser = Optimiser(network, preset.recipe, goal.steps)
@@ -101,7 +111,7 @@ def _plain_epochs(net: KirchhoffNet, preset: Preset, split: Split) -> Iterator[t
 
     for epoch in count(1):
         losses: list[float] = []
-        took = cpu_time(lambda epoch=epoch, losses=losses: losses.append(run(epoch)))
+        took = clock(lambda epoch=epoch, losses=losses: losses.append(run(epoch)))
         yield took, losses[0]
 
 
@@ -128,8 +138,12 @@ class _Problem:
         return float(np.abs(v.numpy()[:, self.outputs] - self.truth).max())
 
 
-def reference(size: Size, progress: Progress, where: str) -> Result:
-    """The golden solution that ``verify`` compares with, against torchdiffeq at the same error."""
+def reference(size: Size, progress: Progress, where: str, device: str = "cpu") -> Result:
+    """The golden solution that ``verify`` compares with, against torchdiffeq at the same error.
+
+    Ours is computed on the CPU, torchdiffeq's on the device.
+    """
+    clock, of, on = _measured(device)
     checkpoint = mixed_relu(size.side)
     model = checkpoint.model()
     inputs = np.stack([pixels(size.side**2, seed) for seed in range(size.samples)])
@@ -143,28 +157,29 @@ def reference(size: Size, progress: Progress, where: str) -> Result:
     ours()
     times: list[float] = []
     problem = _problem(checkpoint, v0)
+    problem.plain.to(device)
     error = float(np.abs(found[0].outputs - problem.truth).max())
     ways = {}
     for title, parts in (("all samples in one batch", [v0]), ("one by one", list(v0[:, None]))):
         progress(f"torchdiffeq, {title}: looking for method and tolerance")
         method, tolerance = _cheapest(problem, parts, error)
         progress(f"torchdiffeq, {title}: {method} at {tolerance:.1e}")
-        times.append(cpu_time(ours))
+        times.append(clock(ours))
         results: list[Tensor] = []
-        took = cpu_time(
-            lambda results=results, parts=parts, method=method, tolerance=tolerance: results.extend(
-                plain.solve(problem.plain, torch.as_tensor(part), method, tolerance)
-                for part in parts
+        there = [torch.as_tensor(part, device=device) for part in parts]
+        took = clock(
+            lambda results=results, parts=there, method=method, tolerance=tolerance: results.extend(
+                plain.solve(problem.plain, part, method, tolerance) for part in parts
             )
         )
-        times.append(cpu_time(ours))
-        ways[title] = took, method, tolerance, problem.error(torch.cat(results))
+        times.append(clock(ours))
+        ways[title] = took, method, tolerance, problem.error(torch.cat(results).cpu())
     title, (baseline, method, tolerance, reached) = min(ways.items(), key=lambda way: way[1])
     others = "; ".join(f"{name}: {way[0]:.3g} s" for name, way in ways.items())
     return Result(
-        "reference / torchdiffeq on plain torch",
+        f"reference / torchdiffeq on plain torch{on}",
         statistics.median(times), baseline, "s",
-        f"CPU time of {size.samples} samples on {where}, float64, a layer of {model.graph.edges} "
+        f"{of} of {size.samples} samples on {where}, float64, a layer of {model.graph.edges} "
         f"shift_relu edges: kcompile.reference.solve with its error estimate, median of "
         f"{len(times)} ({min(times):.3g} to {max(times):.3g} s); baseline {method} at "
         f"{tolerance:.1e}, {title}, once ({others}); errors at the read-outs {error:.1e} and "

@@ -7,8 +7,8 @@ module imports Triton.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -19,14 +19,21 @@ from torch.autograd.function import once_differentiable
 
 from kcompile.ir import Phi
 from kcompile.nn import triton_kernels
+from kcompile.nn.captured import Captures
 from kcompile.nn.edges import Conductors, Joined
 from kcompile.nn.form import Form
 
-_TILE = 1024
-"""Edges times samples that a program holds at a time: eight to each of its 128 threads."""
+_THREAD = 8
+"""Edges times samples that a thread of a program holds at a time."""
 
-_NARROWEST, _WIDEST = 16, 64
+_NARROWEST, _WIDEST = 16, 32
 """Samples of a tile: as many as there are, between these."""
+
+_NODE_WARPS, _EDGE_WARPS = 8, 4
+"""Warps, of 32 threads, of a program for a node, and of one for edges."""
+
+_REPLAYED = 1 << 26
+"""Edges times samples up to which solves are captured: above, a kernel outlasts its launch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +84,12 @@ class Incidences:
     Args:
         batches: one for each batch of edges.
         joined: what they were made of.
+        captures: solves of the layer that have been captured.
     """
 
     batches: tuple[Incidence, ...]
     joined: Joined
+    captures: Captures = field(default_factory=Captures)
 
     @classmethod
     def of(cls, batches: Sequence[Conductors], nodes: int) -> Incidences:
@@ -88,8 +97,31 @@ class Incidences:
         return cls(tuple(Incidence.of(b, nodes) for b in batches), Joined.of(batches))
 
 
-class TritonForm(Form):
+class _Fused(Form):
+    """A layer through the kernels.
+
+    Args:
+        job: the layer without its coefficients.
+        coefficients: four a batch, each of all edges or shared.
+    """
+
+    def __init__(self, job: _Job, coefficients: Sequence[Tensor]) -> None:
+        self._job = job
+        self._coefficients = tuple(coefficients)
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """See ``Form``."""
+        return _apply(self._job, False, v, self._coefficients)[0]
+
+    def with_trace(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``Form``."""
+        return _apply(self._job, True, v, self._coefficients)
+
+
+class TritonForm(_Fused):
     """A layer's edges with their coefficients, for the kernels.
+
+    A Runge-Kutta solve on a GPU that is asked for again is replayed as a CUDA graph.
 
     Args:
         incidences: of the edges.
@@ -105,27 +137,46 @@ class TritonForm(Form):
         nodes: int,
         capacitance: Tensor | None,
     ) -> None:
-        self._coefficients: list[Tensor] = []
+        coefficients: list[Tensor] = []
         for batch in batches:
             form = batch.coefficients()
             for value in (form.w, form.a, form.b, form.c):
                 shared = not isinstance(value, Tensor)
-                self._coefficients.append(
+                coefficients.append(
                     batch.like.new_full((1,), value) if shared else value.contiguous()
                 )
         reach = batches[0].like.new_ones(nodes + 1)
         if capacitance is not None:
             reach[1:] = 1 / capacitance.detach()
         reach[0] = 0
-        self._job = _Job(incidences.batches, reach)
+        super().__init__(_Job(incidences.batches, reach), coefficients)
+        self._captures = incidences.captures
 
-    def derivative(self, v: Tensor) -> Tensor:
+    def rk4(self, v: Tensor, duration: float, steps: int) -> Tensor:
         """See ``Form``."""
-        return _apply(self._job, False, v, self._coefficients)[0]
+        return self._solve(_Fused.rk4, v, duration, steps)
 
-    def with_trace(self, v: Tensor) -> tuple[Tensor, Tensor]:
+    def rk4_flow(self, state: Tensor, duration: float, steps: int) -> Tensor:
         """See ``Form``."""
-        return _apply(self._job, True, v, self._coefficients)
+        return self._solve(_Fused.rk4_flow, state, duration, steps)
+
+    def _solve(
+        self,
+        solve: Callable[[_Fused, Tensor, float, int], Tensor],
+        state: Tensor,
+        duration: float,
+        steps: int,
+    ) -> Tensor:
+        def solved(tensors: Sequence[Tensor]) -> Tensor:
+            state, reach, *coefficients = tensors
+            return solve(_Fused(_Job(batches, reach), coefficients), state, duration, steps)
+
+        batches = self._job.batches
+        tensors = (state, self._job.reach, *self._coefficients)
+        size = sum(len(batch.src) for batch in batches) * state.shape[1]
+        if not state.is_cuda or not 0 < size <= _REPLAYED or _capturing():
+            return solved(tensors)
+        return self._captures.run((solve, duration, steps), solved, tensors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +227,7 @@ class _Job:
             for c, want in zip(coefficients, wanted, strict=True)
         ]
         samples = v.shape[1]
-        lanes, width = _tile(samples)
+        lanes, width = _tile(samples, _EDGE_WARPS)
         for batch, four, k in self._batches(v, coefficients):
             of_four = grads[k : k + 4]
             if all(grad is None for grad in of_four):
@@ -187,7 +238,7 @@ class _Job:
                 (-(-count // lanes),),
                 v, g, g if g_trace is None else g_trace, self.reach, batch.src, batch.dst,
                 tuple(four), _steps(four), tuple(of_four), count, samples,
-                g_trace is not None, *_shape_of(batch.phi), lanes, width,
+                g_trace is not None, *_shape_of(batch.phi), lanes, width, warps=_EDGE_WARPS,
             )  # fmt: skip
         return grads
 
@@ -210,25 +261,30 @@ def _launch_for_nodes(
 ) -> None:
     """One program for each node and block of samples."""
     nodes, samples = shape
-    lanes, width = _tile(samples)
+    lanes, width = _tile(samples, _NODE_WARPS)
     _launch(
         kernel,
         (nodes, -(-samples // width)),
         *arrays, (batch.start, batch.edges, batch.others), tuple(four), _steps(four),
-        samples, traced, *_shape_of(batch.phi), lanes, width,
+        samples, traced, *_shape_of(batch.phi), lanes, width, warps=_NODE_WARPS,
     )  # fmt: skip
 
 
-def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any) -> None:
+def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, warps: int) -> None:
     """Runs a kernel where its first argument is."""
     with torch.cuda.device_of(arguments[0]):
-        kernel[grid](*arguments)
+        kernel[grid](*arguments, num_warps=warps)
 
 
-def _tile(samples: int) -> tuple[int, int]:
+def _capturing() -> bool:
+    """Whether a graph is being captured already, by the caller."""
+    return cast(Any, torch.cuda).is_current_stream_capturing()
+
+
+def _tile(samples: int, warps: int) -> tuple[int, int]:
     """How many edges and how many samples a program holds at a time, both powers of two."""
     width = min(max(1 << (samples - 1).bit_length(), _NARROWEST), _WIDEST)
-    return _TILE // width, width
+    return _THREAD * 32 * warps // width, width
 
 
 def _steps(four: Sequence[Tensor]) -> tuple[int, ...]:
@@ -249,7 +305,7 @@ def _apply(
 
 
 class _Derivative(torch.autograd.Function):
-    """dv/dt, and the trace where it is wanted (else zeros)."""
+    """dv/dt, and the trace where it is wanted (else nothing)."""
 
     @staticmethod
     def forward(
@@ -259,7 +315,7 @@ class _Derivative(torch.autograd.Function):
         total, diagonal = job.derivative(v, coefficients, traced)
         ctx.job, ctx.traced = job, traced
         ctx.save_for_backward(v, *coefficients)
-        return total, diagonal.sum(dim=0)
+        return total, diagonal.sum(dim=0) if traced else v.new_empty(0)
 
     @staticmethod
     @once_differentiable

@@ -92,6 +92,23 @@ def test_a_comparison_of_different_answers_is_void(
     assert "| a / b | 1 | 10 | s | ERROR |" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_its_part_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "bench.json"
+    monkeypatch.setattr(sys, "argv", ["bench", "--only", "gpu", "--output", str(report)])
+    assert program.main() == 0
+    assert json.loads(report.read_text()) == []
+    assert "no CUDA device: the part gpu is left out" in capsys.readouterr().err
+
+
+def test_solves_of_both_ways_have_the_same_gradients() -> None:
+    ours, plain, _ = kernels._ways(6, "cpu", double=True)
+    for mine, theirs in zip(ours.solve(), plain.solve(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-12)
+
+
 def test_an_interruption_leaves_no_half_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

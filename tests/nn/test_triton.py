@@ -21,6 +21,7 @@ from kcompile.errors import MissingExtra, UsageError
 from kcompile.nn import Edges, Form, Layer
 from kcompile.nn import layer as layer_module
 from kcompile.nn.compiled import CompiledForm
+from kcompile.nn.form import _rk4
 from kcompile.nn.plain import PlainForm
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def test_only_what_is_wanted_is_computed(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(
         triton_form,
         "_launch",
-        lambda kernel, *args: (launched.append(kernel), launch(kernel, *args)),
+        lambda kernel, *args, **how: (launched.append(kernel), launch(kernel, *args, **how)),
     )
     layer = layer_of(random_edges("tanh_affine", 3, 12, np.random.default_rng(4)), nodes=3)
     (batch,) = layer.batches
@@ -171,6 +172,38 @@ def test_a_solve_and_its_gradients_are_those_of_plain_torch(flow: bool) -> None:
         return ((form.rk4_flow if flow else form.rk4)(state, 0.6, 2),)
 
     assert_equal(layer, solve, drawn(3 + flow, 3))
+
+
+@pytest.mark.parametrize("flow", [False, True])
+def test_a_solve_that_is_asked_for_again_gives_the_same_bits(flow: bool) -> None:
+    """Parameters, capacitances and states change from solve to solve; on a GPU it is replayed."""
+    layer = layer_of(random_edges("tanh_affine", 3, 12, np.random.default_rng(5)), nodes=3)
+
+    def solve(form: Form, state: Tensor) -> Sequence[Tensor]:
+        return ((form.rk4_flow if flow else form.rk4)(state, 0.6, 2),)
+
+    def alone(form: Form, state: Tensor) -> Sequence[Tensor]:
+        return (_rk4(form.flow if flow else form.derivative, state, 0.6, 2),)
+
+    for turn in range(4):
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.add_(0.1)
+        state, capacitance = drawn(3 + flow, 5, seed=turn), drawn(3, seed=turn).exp()
+        got = pulled(layer, solve, fused(layer, capacitance), state)
+        expected = pulled(layer, alone, fused(layer, capacitance), state)
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(got, expected, strict=True))
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="graphs are captured on a GPU alone")
+def test_on_a_gpu_a_solve_is_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kcompile.nn import triton_form
+
+    layer = layer_of(random_edges("tanh_affine", 3, 12, np.random.default_rng(5)), nodes=3)
+    for _ in range(2):
+        fused(layer).rk4(drawn(3, 5), 0.6, 2).sum().backward()
+    monkeypatch.setattr(triton_form, "_launch", None)
+    fused(layer).rk4(drawn(3, 5), 0.6, 2).sum().backward()
 
 
 @pytest.mark.parametrize(("dtype", "least"), [(torch.float32, 1e-38), (torch.float64, 1e-307)])

@@ -34,9 +34,9 @@ class Driver:
         return GPUTarget("cuda", 80, 32)
 
 
-def compile_only(kernel: Any, grid: tuple[int, ...], *arguments: Any) -> None:
+def compile_only(kernel: Any, grid: tuple[int, ...], *arguments: Any, warps: int) -> None:
     """In place of a launch."""
-    ptx = kernel.warmup(*arguments, grid=grid).asm["ptx"]
+    ptx = kernel.warmup(*arguments, grid=grid, num_warps=warps).asm["ptx"]
     found = set(re.findall(r"\.local|\batom|\bred\b", ptx))
     sys.stdout.write(f"{kernel.fn.__name__} {' '.join(sorted(found)) or 'clean'}\n")
 
