@@ -53,7 +53,8 @@ class Captures:
             return function(tensors)
         captured = self._known[key]
         if captured is None:
-            captured = _Captured(function, tensors, wanted, _capture_on(tensors[0].device))
+            with torch.inference_mode(False):  # what it keeps will be written to in any mode
+                captured = _Captured(function, tensors, wanted, _capture_on(tensors[0].device))
         self._keep(key, captured)
         return cast(Any, _Replay).apply(captured, *tensors)
 

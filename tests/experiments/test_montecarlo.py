@@ -1,40 +1,27 @@
-"""Monte Carlo: repeatable, resumable, and in SPICE the same circuits."""
+"""Monte Carlo: repeatable, and in SPICE the same circuits."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from circuits import make_model
+from plans import INPUTS, SOME, same
 from simulators import every_ngspice, real_ngspice
 
 import kcompile
-from kcompile import resources
 from kcompile.errors import UsageError
-from kcompile.experiments import Plan, montecarlo
-from kcompile.experiments.engines import Answer, OdeEngine, SpiceEngine
+from kcompile.experiments import Plan
+from kcompile.experiments.engines import OdeEngine, SpiceEngine
 from kcompile.ir import Fill
 from kcompile.reference import solve
 from kcompile.variations import draw, read_variations
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 FRIEDMAN = GOLDEN / "friedman" / "model.safetensors"
-INPUTS = np.array([[0.3, -0.4], [1.0, 0.5], [-0.6, 0.1]])
-SOME = read_variations(
-    ["mismatch.gain=0.03", "mismatch.offset=0.02", "capacitors.mismatch=0.02", "stuck.open=0.02",
-     "leakage.conductance=0.02", "output.conductance=0.01", "input.noise=0.01", "readout.bits=8",
-     "readout.span=4"]
-)  # fmt: skip
-
-
-def same(one, other) -> bool:
-    return [replace(c, seconds=0) for c in one.circuits] == [
-        replace(c, seconds=0) for c in other.circuits
-    ]
 
 
 def test_the_same_plan_gives_the_same_circuits_however_many() -> None:
@@ -63,129 +50,6 @@ def test_the_fast_answers_are_those_of_the_reference() -> None:
         drawn = draw(model, SOME, 0, index)
         exact = solve(drawn.model.graph, drawn.initial_voltages(INPUTS), 1e-6)
         assert engine.answer(drawn).outputs == pytest.approx(exact.outputs, abs=1e-4)
-
-
-def test_an_interrupted_run_goes_on_where_it_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KCOMPILE_STATE", str(tmp_path))
-    model, plan = make_model(), Plan(SOME, runs=40, alone=0)
-    whole = kcompile.montecarlo(model, plan, inputs=INPUTS)
-    assert not list(tmp_path.iterdir())
-
-    def stop(stage: str, done: int, total: int) -> None:
-        if done == 15:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt) as caught:
-        kcompile.montecarlo(model, plan, inputs=INPUTS, on_progress=stop)
-    assert "again" in caught.value.__notes__[0]
-    begun: list[int] = []
-    real = OdeEngine.answer
-
-    def count(self, drawn):
-        begun.append(drawn.chance.index)
-        return real(self, drawn)
-
-    monkeypatch.setattr(OdeEngine, "answer", count)
-    resumed = kcompile.montecarlo(model, plan, inputs=INPUTS)
-    assert same(whole, resumed)
-    assert len(set(begun)) == 25
-    assert not list(tmp_path.iterdir())
-
-
-def test_other_plans_do_not_share_what_was_finished(tmp_path: Path) -> None:
-    model, plan = make_model(), Plan(SOME, runs=2)
-    keys = set()
-    for changed in (
-        plan, replace(plan, seed=1), replace(plan, tolerance=1e-4),
-        replace(plan, variations=SOME.only(["mismatch"])),
-    ):  # fmt: skip
-        keys.add(identity(model, changed))
-    assert len(keys) == 4
-
-
-def identity(model, plan: Plan) -> str:
-    chosen = montecarlo._samples(model, INPUTS, None, None, 0)
-    return json.dumps(montecarlo._Run(model, plan, chosen, montecarlo._silent).identity())
-
-
-def test_other_targets_are_another_job() -> None:
-    """Circuits are kept with their metric, which belongs to the targets."""
-    model, keys = kcompile.load(FRIEDMAN), set()
-    for shift in (0.0, 0.1):
-        chosen = montecarlo._samples(model, None, 8, None, 0)
-        assert chosen.targets is not None
-        chosen = replace(chosen, targets=chosen.targets + shift)
-        run = montecarlo._Run(model, Plan(SOME, runs=2), chosen, montecarlo._silent)
-        keys.add(json.dumps(run.identity()))
-    assert len(keys) == 2
-
-
-@pytest.mark.parametrize(("stage", "left"), [("one effect alone", 25), ("SPICE", 1)])
-def test_all_that_was_finished_is_kept(
-    stage: str, left: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Circuits, checks in SPICE, and draws of single effects."""
-    real_ngspice()
-    monkeypatch.setenv("KCOMPILE_STATE", str(tmp_path))
-    model, plan = make_model(), Plan(SOME, runs=20, checks=3, alone=10)
-    whole = kcompile.montecarlo(model, plan, inputs=INPUTS)
-    effects = len(SOME.active)
-
-    def stop(at: str, done: int, total: int) -> None:
-        if at == stage and done == total - left:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        kcompile.montecarlo(model, plan, inputs=INPUTS, on_progress=stop)
-    solved: list[int] = []
-    simulated: list[int] = []
-    solve, simulate = OdeEngine.answer, SpiceEngine.answer
-
-    def count(self, drawn):
-        solved.append(drawn.chance.index)
-        return solve(self, drawn)
-
-    def watch(self, drawn, finer=1):
-        simulated.append(drawn.chance.index)
-        return simulate(self, drawn, finer)
-
-    monkeypatch.setattr(OdeEngine, "answer", count)
-    monkeypatch.setattr(SpiceEngine, "answer", watch)
-    resumed = kcompile.montecarlo(model, plan, inputs=INPUTS)
-    assert same(whole, resumed)
-    assert resumed.checks == whole.checks
-    assert resumed.sensitivities == whole.sensitivities
-    if stage == "SPICE":
-        assert set(simulated) == {19}
-        assert len(solved) == effects * 10
-    else:
-        assert simulated == []
-        assert len(solved) == left
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_circuit_that_failed_in_spice_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real_ngspice()
-    monkeypatch.setenv("KCOMPILE_STATE", str(tmp_path))
-    asked: list[int] = []
-
-    def fails(self, drawn, finer=1):
-        asked.append(drawn.chance.index)
-        if len(asked) == 3:
-            raise KeyboardInterrupt
-        return Answer(np.full((len(INPUTS), 2), np.nan), None, "sample 0: out of time")
-
-    monkeypatch.setattr(SpiceEngine, "answer", fails)
-    plan = Plan(SOME, runs=3, engine="spice")
-    with pytest.raises(KeyboardInterrupt):
-        kcompile.montecarlo(make_model(), plan, inputs=INPUTS)
-    found = kcompile.montecarlo(make_model(), plan, inputs=INPUTS)
-    assert asked == [0, 1, 2, 0, 1, 2]
-    assert [circuit.problem for circuit in found.circuits] == ["sample 0: out of time"] * 3
 
 
 def test_circuits_get_the_steps_that_they_want() -> None:
@@ -388,25 +252,6 @@ def test_bounded_levels_are_bounded_near_each_circuits_own_trajectories() -> Non
     options = kcompile.CompileOptions(device="ideal", opt_level=3)
     plan = Plan(SOME, runs=2, checks=2, alone=0, options=options)
     assert kcompile.montecarlo(make_model(phi="tanh"), plan, inputs=INPUTS).agreed
-
-
-def test_other_targets_heads_and_families_do_not_share_what_was_finished(tmp_path: Path) -> None:
-    real_ngspice()
-    family = tmp_path / "pdk" / "switch"
-    shutil.copytree(resources.data_folder("pdk") / "switch", family)
-    keys = set()
-    for roff in ("1e9", "1e3"):
-        path = family / "family.toml"
-        path.write_text(path.read_text().replace("default = 1e9", f"default = {roff}"))
-        options = kcompile.CompileOptions(device="switch", pdk=tmp_path / "pdk")
-        plan = Plan(SOME, runs=2, engine="spice", options=options)
-        chosen = montecarlo._samples(make_model(), INPUTS, None, None, 0)
-        for targets in (None, np.zeros(3), np.ones(3)):
-            run = montecarlo._Run(
-                make_model(), plan, replace(chosen, targets=targets), montecarlo._silent
-            )
-            keys.add(json.dumps(run.identity(), sort_keys=True))
-    assert len(keys) == 6
 
 
 def test_samples_that_nobody_has_are_not_replaced_by_zeros() -> None:

@@ -133,6 +133,16 @@ def test_without_gradients_a_parameter_is_a_number() -> None:
     assert_right(result, tensors)
 
 
+def test_what_inference_captured_serves_elsewhere() -> None:
+    captures, function = Captures(), Counted()
+    with torch.inference_mode():
+        result, *tensors = run_thrice(captures, function, grad=False)
+        assert torch.equal(result, Counted()(tensors))
+    with torch.no_grad():
+        tensors = drawn(7, grad=False)
+        assert torch.equal(captures.run("key", function, tensors), Counted()(tensors))
+
+
 @pytest.mark.parametrize("differs", ["key", "shape", "type"])
 def test_another_function_shape_or_type_is_another_graph(differs: str) -> None:
     captures, function = Captures(), Counted()
