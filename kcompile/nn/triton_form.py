@@ -35,6 +35,9 @@ _NODE_WARPS, _EDGE_WARPS = 8, 4
 _REPLAYED = 1 << 26
 """Edges times samples up to which solves are captured: above, a kernel outlasts its launch."""
 
+_STEPS = 256
+"""Runge-Kutta steps up to which they are: a graph holds some twenty launches of each."""
+
 
 @dataclass(frozen=True, eq=False)
 class Incidence:
@@ -174,9 +177,9 @@ class TritonForm(_Fused):
         batches = self._job.batches
         tensors = (state, self._job.reach, *self._coefficients)
         size = sum(len(batch.src) for batch in batches) * state.shape[1]
-        if not state.is_cuda or not 0 < size <= _REPLAYED or _capturing():
-            return solved(tensors)
-        return self._captures.run((solve, duration, steps), solved, tensors)
+        if 0 < size <= _REPLAYED and steps <= _STEPS and _captures(state):
+            return self._captures.run((solve, duration, steps), solved, tensors)
+        return solved(tensors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,9 +279,9 @@ def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, warps: int) -> 
         kernel[grid](*arguments, num_warps=warps)
 
 
-def _capturing() -> bool:
-    """Whether a graph is being captured already, by the caller."""
-    return cast(Any, torch.cuda).is_current_stream_capturing()
+def _captures(state: Tensor) -> bool:
+    """Whether graphs can be captured where it is, and the caller captures none already."""
+    return state.is_cuda and not cast(Any, torch.cuda).is_current_stream_capturing()
 
 
 def _tile(samples: int, warps: int) -> tuple[int, int]:

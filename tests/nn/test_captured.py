@@ -7,27 +7,20 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from captures import again
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from kcompile.nn import captured
 from kcompile.nn.captured import Captures
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def again(work: Callable[[], Sequence[Tensor]]) -> tuple[Callable[[], None], Sequence[Tensor]]:
-    """Work as a graph does it: every time into the tensors of the first."""
-    kept = [result.clone() for result in work()]
-
-    def replay() -> None:
-        for old, new in zip(kept, work(), strict=True):
-            old.copy_(new)
-
-    return replay, kept
 
 
 @pytest.fixture(autouse=True)
@@ -158,13 +151,94 @@ def test_another_function_shape_or_type_is_another_graph(differs: str) -> None:
 
 def test_few_graphs_are_kept() -> None:
     captures, function = Captures(), Counted()
-    run_thrice(captures, function)
-    for size in range(20, 20 + captured._KEPT):
-        captures.run("key", function, drawn(0, size))
-    assert len(captures._known) == captured._KEPT
+    sizes = range(5, 5 + captured._KEPT + 1)
+    for _ in range(2):
+        for size in sizes:
+            captures.run("key", function, drawn(0, size))
+    assert len(captures._graphs) == captured._KEPT
     calls = function.calls
-    captures.run("key", function, drawn(0))
-    assert function.calls == calls + 1
+    captures.run("key", function, drawn(0, sizes[0]))
+    assert function.calls > calls
+
+
+def test_graphs_serve_as_many_numbers_of_steps_as_recipes_draw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[object] = []
+    real = captured._capture_on
+    monkeypatch.setattr(
+        captured, "_capture_on", lambda device: (made.append(device), real(device))[1]
+    )
+    captures, function = Captures(), Counted()
+    for _ in range(5):
+        for steps in range(13):
+            captures.run(steps, function, drawn(0))
+    assert len(made) == 13
+
+
+def test_what_was_only_asked_for_once_drives_out_no_graph() -> None:
+    captures, function = Captures(), Counted()
+    run_thrice(captures, function)
+    for size in range(5, 5 + 2 * captured._REMEMBERED):
+        captures.run("key", function, drawn(0, size))
+    assert len(captures._graphs) == 1
+    assert len(captures._asked) == captured._REMEMBERED
+
+
+def test_what_cannot_be_captured_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+
+    def too_large(work: object) -> None:
+        tried.append(work)
+        raise torch.OutOfMemoryError("no room for a graph")
+
+    monkeypatch.setattr(captured, "_capture_on", lambda _device: too_large)
+    captures, function = Captures(), Counted()
+    for seed in range(4):
+        tensors = drawn(seed)
+        assert_right(captures.run("key", function, tensors), tensors)
+    assert len(tried) == 1
+
+
+def test_saved_tensors_that_are_watched_are_those_of_the_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Checkpointing counts what is kept: a replay in one pass and steps in the other differ."""
+    captures, function = Captures(), Counted()
+    tensors = drawn(0)
+    for _ in range(4):
+        result = checkpoint(
+            lambda *given: captures.run("key", function, given), *tensors, use_reentrant=False
+        )
+        assert isinstance(result, Tensor)
+        assert_right(result, tensors)
+    monkeypatch.setattr(torch, "is_anomaly_enabled", lambda: True)
+    calls = function.calls
+    for _ in range(3):
+        captures.run("key", function, tensors)
+    assert function.calls == calls + 3
+    assert not captures._asked
+
+
+def test_threads_take_turns() -> None:
+    captures, function = Captures(), Counted()
+    run_thrice(captures, function)
+    start = threading.Barrier(4)
+
+    def work(first: int) -> bool:
+        start.wait()
+        for seed in range(first, first + 100):
+            tensors = drawn(seed)
+            result = captures.run("key", function, tensors)
+            found = gradients(result, tensors)
+            expected = Counted()(tensors)
+            wanted = gradients(expected, tensors)
+            if not all(map(torch.equal, [result, *found], [expected, *wanted])):
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(0, 400, 100)))
 
 
 def test_copies_start_empty() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from captures import again
 from networks import as_tensor, random_edges
 from torch import Tensor
 
@@ -175,24 +176,41 @@ def test_a_solve_and_its_gradients_are_those_of_plain_torch(flow: bool) -> None:
 
 
 @pytest.mark.parametrize("flow", [False, True])
-def test_a_solve_that_is_asked_for_again_gives_the_same_bits(flow: bool) -> None:
-    """Parameters, capacitances and states change from solve to solve; on a GPU it is replayed."""
+def test_a_solve_that_is_asked_for_again_gives_the_same_bits(
+    flow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parameters, capacitances, states and steps change from solve to solve, and its direction."""
+    from kcompile.nn import captured, triton_form
+
+    if DEVICE == "cpu":
+        monkeypatch.setattr(triton_form, "_captures", lambda _state: True)
+        monkeypatch.setattr(captured, "_capture_on", lambda _device: again)
     layer = layer_of(random_edges("tanh_affine", 3, 12, np.random.default_rng(5)), nodes=3)
-
-    def solve(form: Form, state: Tensor) -> Sequence[Tensor]:
-        return ((form.rk4_flow if flow else form.rk4)(state, 0.6, 2),)
-
-    def alone(form: Form, state: Tensor) -> Sequence[Tensor]:
-        return (_rk4(form.flow if flow else form.derivative, state, 0.6, 2),)
-
-    for turn in range(4):
+    for turn in range(3):
         with torch.no_grad():
             for parameter in layer.parameters():
                 parameter.add_(0.1)
         state, capacitance = drawn(3 + flow, 5, seed=turn), drawn(3, seed=turn).exp()
-        got = pulled(layer, solve, fused(layer, capacitance), state)
-        expected = pulled(layer, alone, fused(layer, capacitance), state)
-        assert all(torch.equal(ours, theirs) for ours, theirs in zip(got, expected, strict=True))
+        for duration, steps in ((0.6, 2), (-0.6, 2), (0.6, 3)):
+
+            def solve(form: Form, v: Tensor, *how: float) -> Sequence[Tensor]:
+                return ((form.rk4_flow if flow else form.rk4)(v, how[0], int(how[1])),)
+
+            def alone(form: Form, v: Tensor, *how: float) -> Sequence[Tensor]:
+                return (_rk4(form.flow if flow else form.derivative, v, how[0], int(how[1])),)
+
+            got, expected = (
+                pulled(
+                    layer,
+                    lambda form, v, way=way, how=(duration, steps): way(form, v, *how),
+                    fused(layer, capacitance),
+                    state,
+                )
+                for way in (solve, alone)
+            )
+            assert all(map(torch.equal, got, expected))
+    assert layer._incidences is not None
+    assert len(layer._incidences.captures._graphs) == 3
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="graphs are captured on a GPU alone")
