@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kcompile.ir import EdgeBatch, Graph, Phase, Phi, unordered_pairs
+from kcompile.ir import EdgeBatch, Graph, Phase, Phi, distinct, unordered_pairs
 from kcompile.lower import PRESET_SIGN
 from kcompile.passes import BOUNDED, GROUPED
 
@@ -90,7 +90,7 @@ class _Counts:
         return sum(
             len(batch.group_ptr) - 1
             if batch.group_ptr is not None
-            else len(np.unique(unordered_pairs(batch)))
+            else len(distinct(unordered_pairs(batch)))
             for batch in self.phase.batches
         )
 
@@ -101,7 +101,7 @@ class _Counts:
         if not self.grouping(batch.phi):
             return 0, len(batch)
         fit = batch.is_diff & (batch.src != batch.dst)
-        return len(np.unique(unordered_pairs(batch)[fit])), int(np.count_nonzero(~fit))
+        return len(distinct(unordered_pairs(batch)[fit])), int(np.count_nonzero(~fit))
 
     def points(self, batch: EdgeBatch) -> float:
         """Points of the tables that approximate edges of a batch."""
@@ -253,6 +253,7 @@ def simulating(graph: Graph, device: str, opt_level: int) -> SimulationCost | No
 
     Args:
         graph: after the passes of its level, or before: then edges that could be merged count, too.
+            After those of level 3 it has all its tables: it is asked for at level 2.
         device: the family; a preset of it takes the same.
         opt_level: of the passes; from 2 on edges are joined where the family has tables, at 3
             also those that this only approximates.

@@ -171,20 +171,27 @@ def _end_last_line(path: Path) -> None:
 
 def _remove_old(root: Path) -> None:
     oldest = time.time() - _KEPT_DAYS * 24 * 3600
-    for folder in root.glob("*-*"):
-        with suppress(OSError, StorageError):
-            if (folder / _LOCK).stat().st_mtime < oldest:
-                ledger = Ledger(folder)
-                if ledger.locked():
-                    ledger.remove()
-                else:
-                    ledger.close()
+    with suppress(OSError):
+        for folder in root.glob("*-*"):
+            with suppress(OSError):
+                if (folder / _LOCK).stat().st_mtime < oldest:
+                    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Removes a job's folder, unless another process has it."""
+    with suppress(StorageError):
+        ledger = Ledger(folder)
+        if ledger.locked():
+            ledger.remove()
+        else:
+            ledger.close()
 
 
 _AGAIN = "run the same command again to go on from here"
 
 _done: ContextVar[list[Ledger] | None] = ContextVar("_done", default=None)
-"""Jobs that are done, but not yet to be forgotten; None: they are forgotten at once."""
+"""Jobs that are done, closed, but not yet to be forgotten; None: they are forgotten at once."""
 
 
 @contextmanager
@@ -199,10 +206,10 @@ def kept(ledger: Ledger | None) -> Generator[None]:
     except BaseException as error:
         if ledger is not None:
             ledger.close()
-            error.add_note(_AGAIN)
+            _add_note(error, [ledger])
         raise
     if ledger is not None:
-        _forget([ledger])
+        _forget(ledger)
 
 
 @contextmanager
@@ -217,21 +224,31 @@ def result_in_hand() -> Generator[None]:
     try:
         yield
     except BaseException as error:
-        for ledger in done:
-            ledger.close()
-        if done and _AGAIN not in getattr(error, "__notes__", ()):
-            error.add_note(_AGAIN)
+        _add_note(error, done)
         raise
     finally:
         _done.reset(token)
-    _forget(done)
-
-
-def _forget(ledgers: Sequence[Ledger]) -> None:
-    """Removes the ledgers of jobs that are done, or leaves that to a block around."""
-    waiting = _done.get()
-    if waiting is not None:
-        waiting.extend(ledgers)
+    around = _done.get()
+    if around is not None:
+        around.extend(done)
         return
-    for ledger in ledgers:
+    for ledger in done:
+        _remove(ledger.folder)
+
+
+def _forget(ledger: Ledger) -> None:
+    """Removes the ledger of a job that is done, or leaves that to a block around."""
+    around = _done.get()
+    if around is None:
         ledger.remove()
+    else:
+        ledger.close()  # thousands of them may wait
+        around.append(ledger)
+
+
+def _add_note(error: BaseException, ledgers: Sequence[Ledger]) -> None:
+    """Says that jobs can be gone on with, or why not."""
+    trouble = next((ledger.trouble for ledger in ledgers if ledger.trouble is not None), None)
+    note = _AGAIN if trouble is None else f"finished work could not be kept: {trouble}"
+    if ledgers and not {note, _AGAIN} & set(getattr(error, "__notes__", ())):
+        error.add_note(note)

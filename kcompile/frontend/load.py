@@ -11,7 +11,7 @@ from kcompile.files import is_file, require_file, storage_error
 from kcompile.frontend import checkpoint
 from kcompile.frontend.model import Model
 from kcompile.frontend.records import Checkpoint
-from kcompile.frontend.torch_file import is_zip, read_state
+from kcompile.frontend.torch_file import State, is_zip, read_state
 
 
 def load(
@@ -54,15 +54,17 @@ def read_network(path: Path) -> Checkpoint:
             ConfigError, MissingExtra, UsageError and StorageError, as for ``load``.
     """
     with _of_file(path):
-        if is_zip(_head(path)):
-            from kcompile.frontend import published
+        if not is_zip(_head(path)):
+            return _read(path, None, None, None)[0]
+        from kcompile.frontend import published
 
-            if published.is_minimal(read_state(path)):
-                raise CheckpointError(
-                    "the authors' minimal example does not say its law",
-                    hint="give a network with its config.yaml, or one of kcompile's own",
-                )
-        return _read(path, None, None, None)[0]
+        state = read_state(path)
+        if published.is_minimal(state):
+            raise CheckpointError(
+                "the authors' minimal example does not say its law",
+                hint="give a network with its config.yaml, or one of kcompile's own",
+            )
+        return _published(path, state, None, _BESIDE)[0]
 
 
 @contextmanager
@@ -103,12 +105,21 @@ def _read_torch(
     if published.is_minimal(state):
         return published.minimal_checkpoint(state, law, duration), _unused(config)
     _refuse_options(law, duration)
+    return _published(path, state, config, f"{_BESIDE}, or name it with --config")
+
+
+_BESIDE = "lay the config.yaml published with it beside it"
+
+
+def _published(
+    path: Path, state: State, config: Path | None, hint: str
+) -> tuple[Checkpoint, tuple[str, ...]]:
+    """The network of a state_dict whose config is given or lies beside it."""
+    from kcompile.frontend import published
+
     beside = path.with_name("config.yaml")
     if config is None and not is_file(beside):
-        raise CheckpointError(
-            "a state_dict alone does not say what the network is",
-            hint="lay the config.yaml published with it beside it, or name it with --config",
-        )
+        raise CheckpointError("a state_dict alone does not say what the network is", hint=hint)
     config = config or beside
     try:
         return published.published_checkpoint(state, published.read_config(config))

@@ -9,6 +9,7 @@ from kcompile.ir.injected import Injected
 from kcompile.ir.laws import LAWS, Coefficients, Law, get_law
 from kcompile.ir.orientation import (
     Oriented,
+    distinct,
     oriented,
     pair_ends,
     pair_numbers,
@@ -40,6 +41,7 @@ __all__ = [
     "Trace",
     "derivative",
     "digest",
+    "distinct",
     "edge_currents",
     "get_law",
     "hand_over",

@@ -53,6 +53,12 @@ def pair_numbers(one: NDArray[np.integer], other: NDArray[np.integer]) -> Offset
     return np.minimum(one, other).astype(np.int64) << 32 | np.maximum(one, other)
 
 
+def distinct(numbers: OffsetArray) -> OffsetArray:
+    """Which numbers from 0 up there are, ascending; faster than ``numpy.unique`` of many."""
+    ascending = np.sort(numbers)
+    return ascending[np.diff(ascending, prepend=-1) != 0] if len(ascending) else ascending
+
+
 def pair_ends(pairs: OffsetArray) -> tuple[OffsetArray, OffsetArray]:
     """The lower and the higher of the pairs that ``pair_numbers`` numbered."""
     return pairs >> 32, pairs & 0xFFFFFFFF

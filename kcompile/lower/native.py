@@ -174,8 +174,12 @@ def _grouped(batch: EdgeBatch, edges: OffsetArray) -> EdgeBatch:
     if batch.group_ptr is not None and len(edges) == len(batch):
         return batch
     pair = unordered_pairs(batch)[edges]
-    order = np.argsort(pair, kind="stable")
-    starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
+    by_pair = np.argsort(pair, kind="stable")
+    fresh = np.diff(pair[by_pair], prepend=-1) != 0
+    first = np.empty_like(by_pair)  # where each edge's pair comes first: pairs stay in order
+    first[by_pair] = by_pair[fresh][np.cumsum(fresh) - 1]
+    order = np.argsort(first, kind="stable")
+    starts = np.flatnonzero(np.diff(first[order], prepend=-1))
     taken = replace(batch, group_ptr=None, tables=None).take(edges[order])
     return replace(taken, group_ptr=np.append(starts, len(edges)))
 

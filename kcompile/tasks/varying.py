@@ -23,6 +23,7 @@ from kcompile.tasks.objectives.objective import Heard
 from kcompile.tasks.task import Kind
 from kcompile.variations import Chance, Input, OutputConductance, ReadOut, Temperature, Variations
 from kcompile.variations.parameters import Quantisation
+from kcompile.variations.terminals import Converter
 
 TEST_DRAWS = 10
 """How many circuits a trained network is tested on."""
@@ -36,7 +37,7 @@ root mean squares). Scores differ from circuit to circuit by far more than that 
 
 _FEWEST, _MOST = 8, 1 << 14
 
-_CERTAIN = (Quantisation, Temperature, OutputConductance)
+_OF_DEVICES = (Quantisation, Temperature, OutputConductance)
 """What makes other devices, the same in every circuit."""
 
 _RECORD = "varied"
@@ -117,7 +118,7 @@ def nominal(net: KirchhoffNet, variations: Variations | None) -> Generator[Kirch
         net: on the CPU; it is not changed.
         variations: that it was trained with.
     """
-    certain = () if variations is None else _certain(variations)
+    certain = () if variations is None else _of_devices(variations)
     if variations is None or not certain:
         yield net
         return
@@ -126,12 +127,19 @@ def nominal(net: KirchhoffNet, variations: Variations | None) -> Generator[Kirch
         yield double
 
 
-def _certain(variations: Variations) -> tuple[str, ...]:
-    """The effects that are the same in every circuit."""
+def _of_devices(variations: Variations) -> tuple[str, ...]:
+    """The effects that make other devices, the same in every circuit."""
     effects = variations.effects
-    return tuple(
-        name for name in variations.active if isinstance(effects.get(name), _CERTAIN)
-    )  # fmt: skip
+    return tuple(name for name in variations.active if isinstance(effects.get(name), _OF_DEVICES))
+
+
+def _all_alike(variations: Variations) -> bool:
+    """Whether all circuits are the same: nothing of them is drawn."""
+    converters = (variations.effects.get(name) for name in variations.active)
+    rounding = sum(
+        isinstance(each, Converter) and each.noise == each.offset == 0.0 for each in converters
+    )
+    return len(_of_devices(variations)) + rounding == len(variations.active)
 
 
 def varied_score(
@@ -161,7 +169,7 @@ def varied_score(
     double = copy.deepcopy(net).double()
     drawing = Drawing(double, variations)
     inputs, targets = goal.split.test_inputs, goal.split.test_targets
-    if len(_certain(variations)) == len(variations.active):
+    if _all_alike(variations):
         draws = 1
     # Converters may round two close answers apart, or add noise.
     exact = Drawing(double, variations.without([Input.name, ReadOut.name]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from plans import INPUTS, SOME, same
 from simulators import real_ngspice
 
 import kcompile
-from kcompile import resources
+from kcompile import ledger, resources
 from kcompile.experiments import Plan, montecarlo
 from kcompile.experiments.engines import Answer, OdeEngine, SpiceEngine
 
@@ -49,6 +51,26 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert same(whole, resumed)
     assert len(set(begun)) == 25
     assert not list(tmp_path.iterdir())
+
+
+def test_work_that_cannot_be_kept_is_not_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KCOMPILE_STATE", str(tmp_path))
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    def stop(_part: str, done: int, _total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger, "_end_last_line", full)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        kcompile.montecarlo(make_model(), Plan(SOME, runs=3), inputs=INPUTS, on_progress=stop)
+    (note,) = caught.value.__notes__
+    assert note.startswith("finished work could not be kept: ")
+    assert "no space left on device" in note.lower()
 
 
 def test_other_plans_do_not_share_what_was_finished(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from simulators import real_ngspice
 import kcompile
 from kcompile.errors import UsageError
 from kcompile.experiments import Plan, parse_values
+from kcompile.experiments.engines import OdeEngine
 from kcompile.variations import read_variations
 
 INPUTS = np.array([[0.3, -0.4], [1.0, 0.5]])
@@ -42,6 +43,46 @@ def test_errors_grow_with_the_strength_and_vanish_without(tmp_path: Path) -> Non
     assert {file.name for file in files} == {"sweep.json", "sweep.png"}
     said = json.loads((tmp_path / "sweep.json").read_text())
     assert [point["value"] for point in said["points"]] == [0.0, 0.01, 0.1]
+
+
+def test_a_long_sweep_has_few_files_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KCOMPILE_STATE", str(tmp_path))
+    opened: list[int] = []
+    kcompile.sweep(
+        make_model(), "mismatch.gain", np.linspace(0.01, 0.1, 20).tolist(),
+        Plan(read_variations([]), 1), inputs=INPUTS,
+        on_progress=lambda *_: opened.append(len(list(Path("/dev/fd").iterdir()))),
+    )  # fmt: skip
+    assert max(opened) - min(opened) < 5
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_sweep_goes_on_with_its_finished_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KCOMPILE_STATE", str(tmp_path))
+    plan, values = Plan(read_variations([]), 3), (0.01, 0.02, 0.03)
+    whole = kcompile.sweep(make_model(), "mismatch.gain", values, plan, inputs=INPUTS)
+
+    def stop(_part: str, done: int, _total: int) -> None:
+        begun.append(done)
+        if len(begun) == 8:
+            raise KeyboardInterrupt
+
+    begun: list[int] = []
+    with pytest.raises(KeyboardInterrupt) as caught:
+        kcompile.sweep(make_model(), "mismatch.gain", values, plan, inputs=INPUTS, on_progress=stop)
+    assert caught.value.__notes__ == ["run the same command again to go on from here"]
+    assert len(list(tmp_path.iterdir())) == 3
+    worked: list[int] = []
+    real = OdeEngine.answer
+    monkeypatch.setattr(
+        OdeEngine, "answer", lambda self, drawn: (worked.append(1), real(self, drawn))[1]
+    )
+    resumed = kcompile.sweep(make_model(), "mismatch.gain", values, plan, inputs=INPUTS)
+    assert 0 < len(worked) <= 3
+    assert list(resumed.rows()) == list(whole.rows())
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_the_equations_do_not_know_wants_spice() -> None:

@@ -118,3 +118,27 @@ def test_small_layers_are_sorted_as_people_read() -> None:
     assert list(zip(found.src, found.dst, strict=True)) == [(1, 0), (2, 1), (3, 1), (3, 2)]
     (wide,) = OrderEdges(large=0, most_nodes=2).apply(graph).graph.phases[0].batches
     assert wide.src.tolist() == found.src.tolist()
+
+
+def hubs(leaves: int, hubs: int) -> Graph:
+    """Every leaf joined to every hub; the hubs are the first nodes."""
+    src = np.tile(np.arange(1, hubs + 1), leaves)
+    dst = np.repeat(np.arange(hubs + 1, hubs + leaves + 1), hubs)
+    batch = EdgeBatch("tanh", src, dst, np.ones(len(src)), 1.0, -1.0, np.linspace(0, 1, len(src)))
+    nodes = hubs + leaves
+    return validate(Graph((Phase(nodes, 1.0, (batch,)),), nodes, [nodes]))
+
+
+def test_large_layers_are_ordered_as_they_are_eliminated() -> None:
+    """Leaves have fewer neighbours than hubs: theirs come first, a leaf at a time."""
+    (found,), (few,) = (optimise(hubs(leaves, 20), 2)[0].phases[0].batches for leaves in (150, 99))
+    assert np.array_equal(found.dst, np.repeat(np.arange(21, 171), 20))
+    assert np.array_equal(few.src, np.repeat(np.arange(1, 21), 99))  # 1,980 pairs
+
+
+def test_an_order_is_found_for_as_many_nodes_as_images_in_colour_have() -> None:
+    """3 x 32 x 32 pixels and further nodes; an order for ever more nodes would take ever longer."""
+    (found,) = optimise(hubs(3100, 2), 2)[0].phases[0].batches
+    assert np.array_equal(found.dst, np.repeat(np.arange(3, 3103), 2))
+    (many,) = optimise(hubs(OrderEdges.most_nodes, 2), 2)[0].phases[0].batches
+    assert np.array_equal(many.src, np.repeat([1, 2], OrderEdges.most_nodes))

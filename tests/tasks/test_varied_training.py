@@ -245,6 +245,10 @@ def test_one_circuit_is_enough_where_all_are_the_same() -> None:
     assert several is not None
     assert (one.draws, several.draws) == (1, 10)
     assert one.sd == 0.0
+    for number, draws in (("input.bits", 1), ("input.noise", 10), ("readout.offset", 10)):
+        found = train(TASK, preset=PRESET, variations=same.with_number(number, 4)).varied
+        assert found is not None
+        assert found.draws == draws
 
 
 def test_the_score_is_of_the_circuit_that_is_built() -> None:
