@@ -209,11 +209,7 @@ def _beside(device: torch.device) -> Generator[None]:
 def _capture_on(device: torch.device) -> Capture:
     """Captures CUDA graphs, all on one stream and in memory that nothing else uses."""
     cuda = cast(Any, torch.cuda)
-    how = {
-        "pool": cuda.graph_pool_handle(),
-        "stream": cuda.Stream(device),
-        "capture_error_mode": "thread_local",  # other threads may go on
-    }
+    how = {"pool": cuda.graph_pool_handle(), "stream": cuda.Stream(device)}
 
     def capture(
         work: Callable[[], Sequence[Tensor]],
