@@ -19,8 +19,7 @@ from benchmarks.measuring import (
     Progress,
     Result,
     Size,
-    cpu_time,
-    gpu_time,
+    clock_of,
     one_core,
     run_child,
 )
@@ -90,7 +89,7 @@ class _Way:
 
 def _compare(size: Size, progress: Progress, device: str, where: str) -> Iterator[Result]:
     ours, plain, edges = _ways(size.side, device)
-    on = "" if device == "cpu" else " on the GPU"
+    _, _, on = clock_of(device)
     of = f"of a layer of {edges} shift_relu edges, {BATCH} samples, float32, on {where}"
     answers = [[way.derivative()] for way in (ours, plain)]
     yield _result(
@@ -115,7 +114,8 @@ def _compare(size: Size, progress: Progress, device: str, where: str) -> Iterato
 
 
 def _result(size, progress, name, what, device, ways, answers) -> Result:
-    clock, calls = (cpu_time, (20, 1)) if device == "cpu" else (gpu_time, (20, 20))
+    clock, _, _ = clock_of(device)
+    calls = (20, 1 if device == "cpu" else 20)
     if device != "cpu":
         for _ in range(3):  # compiled, captured
             for way in ways:

@@ -131,6 +131,12 @@ def gpu_time(work: Callable[[], object], calls: int = 1) -> float:
     return (time.perf_counter() - began) / calls
 
 
+def clock_of(device: str) -> tuple[Callable[..., float], str, str]:
+    """The clock for what a device works on, what it shows, and the end of a comparison's name."""
+    cpu = device == "cpu"
+    return (cpu_time, "CPU time", "") if cpu else (gpu_time, "wall time", " on the GPU")
+
+
 @dataclass(frozen=True)
 class Usage:
     """What a child process took.

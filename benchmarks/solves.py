@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks import plain
-from benchmarks.measuring import Progress, Result, Size, cpu_time, gpu_time
+from benchmarks.measuring import Progress, Result, Size, clock_of
 from benchmarks.networks import mixed_relu, pixels
 from kcompile.kernels import compiled_phase
 from kcompile.nn import KirchhoffNet
@@ -39,7 +39,7 @@ GRID = np.logspace(-5, -11, 25)
 
 def training(size: Size, progress: Progress, where: str, device: str = "cpu") -> Result:
     """Friedman-s, preset ``paper``: all epochs ours, some the paper's way, both on the device."""
-    clock, of, on = _measured(device)
+    clock, of, on = clock_of(device)
     task = get_task("friedman")
     split = task.load(None)
     preset = task.preset("paper")
@@ -83,17 +83,11 @@ def training(size: Size, progress: Progress, where: str, device: str = "cpu") ->
     )  # fmt: skip
 
 
-def _measured(device: str) -> tuple[Callable[..., float], str, str]:
-    """The clock for what a device works on, what it says, and the end of a comparison's name."""
-    cpu = device == "cpu"
-    return (cpu_time, "CPU time", "") if cpu else (gpu_time, "wall time", " on the GPU")
-
-
 def _plain_epochs(
     net: KirchhoffNet, preset: Preset, split: Split, device: str
 ) -> Iterator[tuple[float, float]]:
     """Seconds and mean loss of each epoch the paper's way, from a network's parameters on."""
-    clock, _, _ = _measured(device)
+    clock, _, _ = clock_of(device)
     (layer,) = net.phases
     (edges,) = layer.batches
     field = plain.PlainLayer(edges.src.numpy(), edges.dst.numpy(), edges.params).to(device)
@@ -143,7 +137,7 @@ def reference(size: Size, progress: Progress, where: str, device: str = "cpu") -
 
     Ours is computed on the CPU, torchdiffeq's on the device.
     """
-    clock, of, on = _measured(device)
+    clock, of, on = clock_of(device)
     checkpoint = mixed_relu(size.side)
     model = checkpoint.model()
     inputs = np.stack([pixels(size.side**2, seed) for seed in range(size.samples)])

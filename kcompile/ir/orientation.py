@@ -54,7 +54,10 @@ def pair_numbers(one: NDArray[np.integer], other: NDArray[np.integer]) -> Offset
 
 
 def distinct(numbers: OffsetArray) -> OffsetArray:
-    """Which numbers from 0 up there are, ascending; faster than ``numpy.unique`` of many."""
+    """Which numbers from 0 up there are, ``int64[U]`` of ``int64[K]``, ascending.
+
+    Many are told apart faster than by ``numpy.unique``.
+    """
     ascending = np.sort(numbers)
     return ascending[np.diff(ascending, prepend=-1) != 0] if len(ascending) else ascending
 

@@ -77,7 +77,7 @@ class Captures:
     ) -> _Captured | None:
         """Graphs of what is asked for again; None the first time, and if there can be none."""
         again = self._asked.get(key)
-        _keep(self._asked, key, True if again is None else again, _REMEMBERED)
+        _keep(self._asked, key, again is not False, _REMEMBERED)
         if not again:
             return None
         try:

@@ -35,7 +35,7 @@ _NODE_WARPS, _EDGE_WARPS = 8, 4
 _REPLAYED = 1 << 26
 """Edges times samples up to which solves are captured: above, a kernel outlasts its launch."""
 
-_STEPS = 256
+_REPLAYED_STEPS = 256
 """Runge-Kutta steps up to which they are: a graph holds some twenty launches of each."""
 
 
@@ -170,14 +170,15 @@ class TritonForm(_Fused):
         duration: float,
         steps: int,
     ) -> Tensor:
+        batches = self._job.batches
+
         def solved(tensors: Sequence[Tensor]) -> Tensor:
             state, reach, *coefficients = tensors
             return solve(_Fused(_Job(batches, reach), coefficients), state, duration, steps)
 
-        batches = self._job.batches
         tensors = (state, self._job.reach, *self._coefficients)
         size = sum(len(batch.src) for batch in batches) * state.shape[1]
-        if 0 < size <= _REPLAYED and steps <= _STEPS and _captures(state):
+        if 0 < size <= _REPLAYED and steps <= _REPLAYED_STEPS and _can_capture(state):
             return self._captures.run((solve, duration, steps), solved, tensors)
         return solved(tensors)
 
@@ -279,7 +280,7 @@ def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, warps: int) -> 
         kernel[grid](*arguments, num_warps=warps)
 
 
-def _captures(state: Tensor) -> bool:
+def _can_capture(state: Tensor) -> bool:
     """Whether graphs can be captured where it is, and the caller captures none already."""
     return state.is_cuda and not cast(Any, torch.cuda).is_current_stream_capturing()
 

@@ -183,7 +183,7 @@ def test_a_solve_that_is_asked_for_again_gives_the_same_bits(
     from kcompile.nn import captured, triton_form
 
     if DEVICE == "cpu":
-        monkeypatch.setattr(triton_form, "_captures", lambda _state: True)
+        monkeypatch.setattr(triton_form, "_can_capture", lambda _state: True)
         monkeypatch.setattr(captured, "_capture_on", lambda _device: again)
     layer = layer_of(random_edges("tanh_affine", 3, 12, np.random.default_rng(5)), nodes=3)
     for turn in range(3):
