@@ -213,17 +213,6 @@ def test_a_solve_that_is_asked_for_again_gives_the_same_bits(
     assert len(layer._incidences.captures._graphs) == 3
 
 
-@pytest.mark.skipif(DEVICE == "cpu", reason="graphs are captured on a GPU alone")
-def test_on_a_gpu_a_solve_is_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kcompile.nn import triton_form
-
-    layer = layer_of(random_edges("tanh_affine", 3, 12, np.random.default_rng(5)), nodes=3)
-    for _ in range(2):
-        fused(layer).rk4(drawn(3, 5), 0.6, 2).sum().backward()
-    monkeypatch.setattr(triton_form, "_launch", None)
-    fused(layer).rk4(drawn(3, 5), 0.6, 2).sum().backward()
-
-
 @pytest.mark.parametrize(("dtype", "least"), [(torch.float32, 1e-38), (torch.float64, 1e-307)])
 def test_tanh_is_good_to_the_last_places(dtype: torch.dtype, least: float) -> None:
     """A formula in exp alone would lose small arguments, and overflow for large ones."""
